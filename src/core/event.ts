@@ -1,0 +1,110 @@
+import { createHash } from "node:crypto";
+import type { Cause } from "./cause.ts";
+import type { Threshold, VerdictKind } from "./state.ts";
+import type { Engine } from "./task.ts";
+
+export const EVENT_TYPES = [
+  "task.started",
+  "task.succeeded",
+  "task.failed",
+  "task.cancelled",
+  "task.deleted",
+  "task.status_changed",
+  "task.stuck",
+  "task.recovered",
+  "task.vanished",
+  "instance.unreachable",
+  "instance.reachable",
+  "instance.discovered",
+  "instance.removed",
+  "project.unreachable",
+  "project.reachable",
+  "test",
+] as const;
+
+export type EventType = (typeof EVENT_TYPES)[number];
+
+export type Resolution =
+  | "moved_on"
+  | "ended"
+  | "later_success"
+  | "acknowledged"
+  | "expired"
+  | "vanished"
+  | "instance_removed";
+
+export interface EventProject {
+  readonly name: string;
+  readonly id: string;
+  readonly region: string;
+}
+
+export interface EventInstance {
+  readonly id: string;
+  readonly name: string;
+  readonly engine: Engine;
+}
+
+export interface EventTask {
+  readonly id: string;
+  readonly name: string;
+  readonly status: string;
+  readonly user_name: string | null;
+  /** ISO 8601, null where the cloud gave none. */
+  readonly created_at: string | null;
+  readonly updated_at: string | null;
+  readonly params: string | null;
+}
+
+/** `data` of the CloudEvent. Every key is always there, null where it does not apply. Public interface. */
+export interface EventData {
+  readonly reason: string;
+  readonly project: EventProject;
+  readonly instance: EventInstance | null;
+  readonly task: EventTask | null;
+  readonly previous_status: string | null;
+  readonly sequence: number | null;
+  readonly duration_seconds: number | null;
+  readonly verdict: VerdictKind | null;
+  readonly previous_verdict: VerdictKind | null;
+  readonly threshold: Threshold | null;
+  readonly was_stuck: boolean;
+  readonly recovered_from: "failure" | "stuck" | null;
+  readonly resolution: Resolution | null;
+  readonly resolved_by: { readonly task_id: string } | { readonly user: string } | null;
+  readonly progress_ratio: number | null;
+  readonly cause: Cause | null;
+  readonly since: string | null;
+  readonly muted: boolean;
+  readonly muted_until: string | null;
+  readonly url: string | null;
+}
+
+/** The durable record of something that happened. `webhooks` are the ones that it goes to. */
+export interface TaskwatchEvent {
+  readonly id: string;
+  readonly type: EventType;
+  /** Epoch milliseconds of the commit. */
+  readonly time: number;
+  readonly data: EventData;
+  readonly webhooks: readonly string[];
+}
+
+/**
+ * The id follows from what happened: the same transition found again, after a restart, by another replica or
+ * after the store lost a write, gets the same id. `occurrence` counts equal happenings from 1.
+ */
+export function eventId(
+  projectId: string,
+  instanceId: string,
+  taskId: string,
+  happening: string,
+  occurrence: number,
+): string {
+  const content = JSON.stringify([projectId, instanceId, taskId, happening, occurrence]);
+  return `evt_${createHash("sha256").update(content).digest("hex").slice(0, 32)}`;
+}
+
+/** What one task's failure or verdict opens and its resolution ends; also the delivery lane that keeps its events in order. */
+export const incidentKey = (projectId: string, instanceId: string, taskId: string): string =>
+  `dms-taskwatch/${projectId}/${instanceId}/${taskId}`;

@@ -1,0 +1,75 @@
+/** The seven statuses that the cloud documents. The set is open: any other text is a status too, and not final. */
+export const STATUSES = [
+  "CREATED",
+  "WAITING",
+  "EXECUTING",
+  "SUCCESS",
+  "FAILED",
+  "CANCELLED",
+  "DELETED",
+] as const;
+
+const KNOWN: ReadonlySet<string> = new Set(STATUSES);
+const FINAL: ReadonlySet<string> = new Set(["SUCCESS", "FAILED", "CANCELLED", "DELETED"]);
+
+export type Engine = "kafka" | "rabbitmq" | "rocketmq";
+
+export const isKnownStatus = (status: string): boolean => KNOWN.has(status);
+export const isFinal = (status: string): boolean => FINAL.has(status);
+export const isOpen = (status: string): boolean => !FINAL.has(status);
+
+/** Status as a metric label: one of the seven, or `OTHER`. */
+export const statusLabel = (status: string): string => (KNOWN.has(status) ? status : "OTHER");
+
+/** One task as a listing shows it. Times are epoch milliseconds by the cloud's clock, null where missing or unreadable. */
+export interface ObservedTask {
+  /** Never empty. */
+  readonly id: string;
+  /** May be empty. */
+  readonly name: string;
+  /** Upper case, never empty. */
+  readonly status: string;
+  readonly userName: string | null;
+  /** The text that the cloud gives; usually JSON, not always. */
+  readonly params: string | null;
+  readonly createdAt: number | null;
+  /** Time of the last update. Also set on tasks that still run: never a sign that a task ended. */
+  readonly updatedAt: number | null;
+}
+
+/** A stretch of time by the cloud's clock, epoch milliseconds, both ends included to the second. */
+export interface Window {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** The result of one poll. Ids are distinct. */
+export interface Listing {
+  readonly tasks: readonly ObservedTask[];
+  /** Rows that could not be read. They are never "gone"; `id` is null where not even that was there. */
+  readonly malformed: readonly { readonly id: string | null; readonly problem: string }[];
+  /** True only if every task of the window was read. A partial listing never proves an absence. */
+  readonly complete: boolean;
+  /** Why the listing is not complete; null if it is. */
+  readonly gap: string | null;
+  readonly window: Window;
+  /** The cloud's clock when it answered, from the Date header; the local clock where there was none. */
+  readonly cloudNow: number;
+}
+
+/** What asking for one task by its id gave. `gone` is a 404 that speaks of the task; anything doubtful is `unclear`. */
+export type Lookup =
+  | { readonly kind: "found"; readonly task: ObservedTask }
+  | { readonly kind: "gone" }
+  | { readonly kind: "unclear"; readonly problem: string };
+
+/**
+ * Which of two sightings of one task to believe, whatever order they came in: the one updated later, else the
+ * one in a final status, else the greater text, so that the choice never depends on the order.
+ */
+export function newerSighting(a: ObservedTask, b: ObservedTask): ObservedTask {
+  const byUpdate = (a.updatedAt ?? 0) - (b.updatedAt ?? 0);
+  if (byUpdate !== 0) return byUpdate > 0 ? a : b;
+  if (isFinal(a.status) !== isFinal(b.status)) return isFinal(a.status) ? a : b;
+  return a.status >= b.status ? a : b;
+}

@@ -1,0 +1,30 @@
+import type { Engine, Listing, Lookup, Window } from "../core/task.ts";
+
+/** One project's cloud API. Every method rejects with a `CloudError`, or with the signal's reason when aborted. */
+export interface TaskSource {
+  list(instanceId: string, window: Window, signal: AbortSignal): Promise<Listing>;
+  show(instanceId: string, taskId: string, signal: AbortSignal): Promise<Lookup>;
+  /** Ratio 0 to 1; null where the engine does not tell. */
+  progress(instanceId: string, taskId: string, signal: AbortSignal): Promise<number | null>;
+  /** One page walk over all instances of one engine. */
+  instances(engine: Engine, signal: AbortSignal): Promise<readonly ListedInstance[]>;
+  scheduled(instanceId: string, signal: AbortSignal): Promise<readonly ScheduledTask[]>;
+}
+
+export interface ListedInstance {
+  readonly id: string;
+  readonly name: string;
+  readonly engine: Engine;
+  /** Epoch milliseconds; null where unreadable. */
+  readonly createdAt: number | null;
+  readonly status: string;
+}
+
+export interface ScheduledTask {
+  readonly id: string;
+  readonly name: string;
+  readonly status: string;
+  /** Epoch milliseconds of the planned start; null where unreadable. */
+  readonly scheduleAt: number | null;
+  readonly createdAt: number | null;
+}
