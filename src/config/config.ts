@@ -1,3 +1,5 @@
+import { EVENT_TYPES, type EventType } from "../core/event.ts";
+import type { Engine } from "../core/task.ts";
 import type { Secret } from "./secret.ts";
 
 /*
@@ -6,28 +8,12 @@ import type { Secret } from "./secret.ts";
  * Nothing in it changes after loading: a reload makes a new one.
  */
 
-export const ENGINES = ["kafka", "rabbitmq", "rocketmq"] as const;
-export type Engine = (typeof ENGINES)[number];
+export const ENGINES = ["kafka", "rabbitmq", "rocketmq"] as const satisfies readonly Engine[];
+export type { Engine };
 
-export const EVENT_TYPES = [
-  "task.started",
-  "task.succeeded",
-  "task.failed",
-  "task.cancelled",
-  "task.deleted",
-  "task.status_changed",
-  "task.stuck",
-  "task.recovered",
-  "task.vanished",
-  "instance.unreachable",
-  "instance.reachable",
-  "instance.discovered",
-  "instance.removed",
-  "project.unreachable",
-  "project.reachable",
-] as const;
-/** The types a webhook can subscribe to; `test` is sent on demand only and cannot be subscribed to. */
-export type EventType = (typeof EVENT_TYPES)[number];
+/** What a webhook can subscribe to: every event but `test`, which is sent on demand to one webhook. */
+export type SubscribableEvent = Exclude<EventType, "test">;
+export const SUBSCRIBABLE_EVENTS = EVENT_TYPES.filter((type): type is SubscribableEvent => type !== "test");
 
 export const FORMATS = [
   "cloudevents",
@@ -189,7 +175,7 @@ export interface WebhookConfig {
   /** Signing secrets; several while rotating, none means unsigned. */
   readonly secrets: readonly Secret[];
   readonly format: WebhookFormat;
-  readonly events: readonly EventType[];
+  readonly events: readonly SubscribableEvent[];
   readonly match: MatchConfig;
   readonly headers: Readonly<Record<string, Secret>>;
   readonly auth: AuthConfig | null;
