@@ -1,0 +1,253 @@
+import type { Cause } from "../core/cause.ts";
+import type { Fact } from "../core/decision.ts";
+import type { EventType } from "../core/event.ts";
+import type { ThresholdSource, VerdictKind } from "../core/state.ts";
+import type { Operation } from "./call-gate.ts";
+
+/**
+ * What happens while the program runs, for the log and the metrics (`observe/record.ts`). May be lost with a crash:
+ * nothing that must reach somebody travels here. Names of projects and webhooks are those of the configuration.
+ * Durations are seconds, points in time epoch milliseconds.
+ */
+export type RuntimeEvent = PollEvent | ApiEvent | HealthEvent | OutboxEvent | StoreEvent | ProcessEvent;
+
+/** Why a request to a webhook failed, as the label `reason`. */
+export const WEBHOOK_REASONS = [
+  "refused",
+  "timeout",
+  "network",
+  "throttled",
+  "server_error",
+  "disabled",
+] as const;
+export type WebhookReason = (typeof WEBHOOK_REASONS)[number];
+
+/** Methods of the store's ports, as the label `operation`. */
+export const STORE_OPERATIONS = [
+  "ping",
+  "load",
+  "load_instance",
+  "commit",
+  "touch",
+  "claim",
+  "settle",
+  "counts",
+  "dead_letters",
+  "replay",
+  "drop",
+  "prune",
+  "join",
+  "leave",
+  "acquire",
+  "renew",
+  "release",
+  "note",
+  "take",
+  "read",
+] as const;
+export type StoreOperation = (typeof STORE_OPERATIONS)[number];
+
+interface OfProject {
+  readonly project: string;
+}
+
+interface OfInstance extends OfProject {
+  readonly instanceId: string;
+  readonly instanceName: string;
+}
+
+export type PollEvent =
+  | (OfInstance & {
+      readonly kind: "poll.finished";
+      readonly seconds: number;
+      /** Start after the due time. */
+      readonly lagSeconds: number;
+      readonly complete: boolean;
+      /** Why the listing is not complete; null if it is. A gap without an error is `bad_response`. */
+      readonly cause: Cause | null;
+      readonly error: unknown;
+      /** Requests made. */
+      readonly calls: number;
+    })
+  | (OfInstance & { readonly kind: "poll.merged" })
+  /** After the commit that it belongs to. */
+  | (OfInstance & { readonly kind: "fact"; readonly fact: Fact })
+  /** An event was committed, whatever it is about. */
+  | { readonly kind: "event.committed"; readonly type: EventType; readonly id: string }
+  /** What the process polls of a project now, and what that needs. */
+  | (OfProject & {
+      readonly kind: "project.load";
+      readonly instances: number;
+      readonly neededPerSecond: number;
+    })
+  /** The limits of one project, all of them: what was said before is replaced. */
+  | (OfProject & { readonly kind: "thresholds.known"; readonly thresholds: readonly KnownThreshold[] });
+
+export interface KnownThreshold {
+  readonly taskName: string;
+  readonly verdict: VerdictKind;
+  readonly source: ThresholdSource;
+  readonly seconds: number;
+}
+
+export type ApiEvent =
+  | (OfProject & {
+      readonly kind: "api.request";
+      readonly operation: Operation;
+      /** The HTTP status, or `error` where there was no answer. */
+      readonly code: number | "error";
+      readonly seconds: number;
+    })
+  | (OfProject & { readonly kind: "api.throttled" })
+  | (OfProject & { readonly kind: "api.budget_wait"; readonly seconds: number })
+  /** What the project may make at present, over all replicas; below what is configured while it is throttled. */
+  | (OfProject & {
+      readonly kind: "api.budget";
+      readonly perSecond: number;
+      readonly configuredPerSecond: number;
+    })
+  | (OfProject & { readonly kind: "credentials.refused"; readonly error: unknown; readonly retryAt: number })
+  | (OfProject & { readonly kind: "credentials.accepted" })
+  | (OfProject & {
+      readonly kind: "discovery.finished";
+      readonly at: number;
+      readonly seconds: number;
+      readonly found: number;
+      /** Names. */
+      readonly added: readonly string[];
+      readonly removed: readonly string[];
+    })
+  | (OfProject & { readonly kind: "discovery.failed"; readonly error: unknown });
+
+/** Changes of reachability, in step with the events of the same meaning. */
+export type HealthEvent =
+  | (OfInstance & {
+      readonly kind: "instance.down";
+      readonly cause: Cause;
+      readonly error: unknown;
+      /** Failed in a row so far. */
+      readonly failedPolls: number;
+    })
+  | (OfInstance & { readonly kind: "instance.up"; readonly downSeconds: number })
+  | (OfInstance & { readonly kind: "instance.removed"; readonly reason: string })
+  | (OfProject & { readonly kind: "project.down"; readonly cause: Cause; readonly instances: number })
+  | (OfProject & { readonly kind: "project.up"; readonly downSeconds: number })
+  /** `window` names it as the configuration does, such as `maintenance[0]`. */
+  | { readonly kind: "maintenance.opened"; readonly window: string; readonly until: number }
+  | { readonly kind: "maintenance.closed"; readonly window: string };
+
+export type OutboxEvent =
+  | { readonly kind: "outbox"; readonly fact: DeliveryFact }
+  /** What lies in the outbox of one webhook, over the shards that this process owns. */
+  | {
+      readonly kind: "outbox.counts";
+      readonly webhook: string;
+      readonly pending: number;
+      readonly oldestAt: number | null;
+      readonly dead: number;
+    };
+
+/** What the outbox tells. No URL, no body, no secret is in it. */
+export type DeliveryFact =
+  /** One request. `attempt` counts from 1. `message` says what came back: "HTTP 503", or what broke. */
+  | {
+      readonly kind: "attempt";
+      readonly webhook: string;
+      readonly outcome: "delivered" | "refused" | "disabled" | "retry";
+      readonly reason: WebhookReason | null;
+      readonly status: number | null;
+      readonly message: string;
+      readonly seconds: number;
+      readonly attempt: number;
+      /** Of the first event of the request. */
+      readonly eventId: string;
+      readonly events: number;
+    }
+  | {
+      readonly kind: "delivered";
+      readonly webhook: string;
+      readonly eventId: string;
+      readonly type: EventType;
+      readonly attempts: number;
+      /** From the outbox to the receiver. */
+      readonly seconds: number;
+    }
+  | {
+      readonly kind: "dead";
+      readonly webhook: string;
+      readonly eventId: string;
+      readonly type: EventType;
+      readonly attempts: number;
+      readonly reason: string;
+    }
+  | { readonly kind: "disabled"; readonly webhook: string }
+  | { readonly kind: "enabled"; readonly webhook: string }
+  /** It is only probed from now on. */
+  | { readonly kind: "breaker_opened"; readonly webhook: string; readonly reason: WebhookReason }
+  | { readonly kind: "breaker_closed"; readonly webhook: string }
+  /** The store did not do what was asked; said once until it works again. */
+  | {
+      readonly kind: "store_failed";
+      readonly webhook: string;
+      readonly operation: string;
+      readonly message: string;
+    };
+
+export type StoreEvent =
+  | { readonly kind: "store.operation"; readonly operation: StoreOperation; readonly seconds: number }
+  | { readonly kind: "store.down"; readonly error: unknown }
+  | { readonly kind: "store.up"; readonly downSeconds: number }
+  /** The shard was taken, or loaded anew because somebody else wrote it. */
+  | {
+      readonly kind: "shard.loaded";
+      readonly shard: number;
+      readonly instances: number;
+      readonly seconds: number;
+      readonly reason: string;
+    }
+  | { readonly kind: "lease.acquired"; readonly shard: number; readonly fence: number }
+  | { readonly kind: "lease.lost"; readonly shard: number }
+  | { readonly kind: "lease.released"; readonly shard: number }
+  /** After each change. */
+  | {
+      readonly kind: "leases.held";
+      readonly owned: number;
+      readonly shards: number;
+      readonly replicas: number;
+    };
+
+export type ProcessEvent =
+  /** At the start and after each good reload. `hash` is a whole number below 2^53. */
+  | {
+      readonly kind: "config.loaded";
+      readonly at: number;
+      readonly hash: number;
+      readonly reload: boolean;
+      /** Paths of the keys that changed, without values. */
+      readonly changed: readonly string[];
+    }
+  | { readonly kind: "reload.failed"; readonly error: unknown }
+  /** A person's command or request was carried out. */
+  | {
+      readonly kind: "acknowledged";
+      readonly by: string;
+      readonly tasks: readonly string[];
+      readonly reason: string | null;
+    };
+
+export type Emit = (event: RuntimeEvent) => void;
+
+/** An `Emit` for workers: a listener that throws is told about, and never breaks the one who emits. */
+export function safeEmit(listener: Emit, onError: (error: unknown, event: RuntimeEvent) => void): Emit {
+  return (event) => {
+    try {
+      listener(event);
+    } catch (error) {
+      try {
+        onError(error, event);
+      } catch {
+        // There is nobody left to tell.
+      }
+    }
+  };
+}
