@@ -1,0 +1,86 @@
+import { problemAt } from "./problem.ts";
+import { learn } from "./schema/rules.ts";
+import { isBroken, type Path, type Source, type Tree, valueAt } from "./source.ts";
+
+/** A key of the schema that has no effect yet. It may stand at its default; anything else would be a false promise. */
+interface NotYet {
+  /** `*` is every item of a list. */
+  readonly at: Path;
+  readonly atDefault: (value: Tree) => boolean;
+  /** What is allowed until then. */
+  readonly allowed: string;
+}
+
+const never = () => false;
+const isText =
+  (...texts: readonly string[]) =>
+  (value: Tree) =>
+    typeof value === "string" && texts.includes(value);
+
+/** Values that the schema refuses are its business. */
+const learnDefaults = JSON.stringify(learn.parse({}));
+function isLearnDefault(value: Tree): boolean {
+  const parsed = learn.safeParse(value);
+  return !parsed.success || JSON.stringify(parsed.data) === learnDefaults;
+}
+
+/** One line per feature: whoever brings the feature removes its lines. */
+const NOT_YET: readonly NotYet[] = [
+  { at: ["projects", "*", "discover"], atDefault: never, allowed: "instances, by their ids" },
+  { at: ["projects", "*", "credentials", "token"], atDefault: never, allowed: "a key pair or a profile" },
+  { at: ["projects", "*", "credentials", "user"], atDefault: never, allowed: "a key pair or a profile" },
+  { at: ["projects", "*", "credentials", "metadata"], atDefault: never, allowed: "a key pair or a profile" },
+  { at: ["projects", "*", "scheduled_tasks"], atDefault: isText("false"), allowed: "false" },
+  {
+    at: ["projects", "*", "instances", "*", "stuck", "learn"],
+    atDefault: isLearnDefault,
+    allowed: "the defaults",
+  },
+  {
+    at: ["projects", "*", "instances", "*", "stuck", "no_progress_after"],
+    atDefault: isText("off", "false"),
+    allowed: "off",
+  },
+  { at: ["stuck", "learn"], atDefault: isLearnDefault, allowed: "the defaults" },
+  { at: ["stuck", "no_progress_after"], atDefault: isText("off", "false"), allowed: "off" },
+  {
+    at: ["store", "url"],
+    atDefault: (value) => typeof value !== "string" || !value.startsWith("redis"),
+    allowed: "sqlite:PATH",
+  },
+  { at: ["store", "username"], atDefault: never, allowed: "no such key, which is for Redis" },
+  { at: ["store", "password"], atDefault: never, allowed: "no such key, which is for Redis" },
+  { at: ["store", "tls"], atDefault: never, allowed: "no such key, which is for Redis" },
+  { at: ["webhooks", "*", "format"], atDefault: isText("cloudevents"), allowed: "cloudevents" },
+  { at: ["webhooks", "*", "group"], atDefault: isText("off", "false"), allowed: "off" },
+  {
+    at: ["maintenance"],
+    atDefault: (value) => Array.isArray(value) && value.length === 0,
+    allowed: "an empty list",
+  },
+];
+
+export function checkAvailable(source: Source): void {
+  for (const { at, atDefault, allowed } of NOT_YET) {
+    for (const path of expand(source.tree, at)) {
+      const value = valueAt(source.tree, path);
+      if (value === undefined || value === null || isBroken(source, path) || atDefault(value)) continue;
+      source.problems.push(
+        problemAt(source, path, `${allowed}: anything else is not available in this version`),
+      );
+    }
+  }
+}
+
+/** The paths that a pattern with `*` stands for. */
+function expand(tree: Tree, pattern: Path): readonly Path[] {
+  return pattern.reduce<readonly Path[]>(
+    (paths, step) =>
+      paths.flatMap((path) => {
+        if (step !== "*") return [[...path, step]];
+        const list = valueAt(tree, path);
+        return Array.isArray(list) ? list.map((_, index) => [...path, index]) : [];
+      }),
+    [[]],
+  );
+}

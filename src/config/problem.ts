@@ -1,0 +1,66 @@
+import { isSecretPath } from "./secret-keys.ts";
+import { isMap, type Path, type Place, pathKey, placeOf, type Source, valueAt } from "./source.ts";
+
+/** One thing wrong with a configuration. No field ever holds a secret's value. */
+export interface Problem {
+  readonly file: string;
+  /** From 1; null where there is no line, as in the environment. */
+  readonly line: number | null;
+  readonly column: number | null;
+  /** The key's path, `webhooks[0].url`; empty for the file as a whole. */
+  readonly path: string;
+  readonly found: string;
+  readonly allowed: string;
+}
+
+/** `taskwatch.yaml:12:9: poll.timeout: found "ten"; allowed: a duration, such as …` */
+export function formatProblem(problem: Problem): string {
+  const place = [problem.file, problem.line, problem.column].filter((part) => part !== null).join(":");
+  const path = problem.path === "" ? "" : `${problem.path}: `;
+  return `${place}: ${path}found ${problem.found}; allowed: ${problem.allowed}`;
+}
+
+/** A problem at a value of the source; `found` describes that value unless it is given. */
+export function problemAt(source: Source, path: Path, allowed: string, found?: string): Problem {
+  const place = placeOf(source, path);
+  const exact = source.values.has(pathKey(path));
+  return {
+    file: place.file,
+    line: place.line,
+    column: place.column,
+    path: exact && place.name !== undefined ? place.name : formatPath(path),
+    found: found ?? describe(source, path, exact ? place : undefined),
+    allowed,
+  };
+}
+
+/** A problem with a key itself, at the key's own place. */
+export function problemAtKey(source: Source, path: Path, allowed: string, found: string): Problem {
+  const place = source.keys.get(pathKey(path)) ?? placeOf(source, path);
+  return { ...problemAt(source, path, allowed, found), line: place.line, column: place.column };
+}
+
+export function formatPath(path: Path): string {
+  let text = "";
+  for (const step of path) {
+    if (typeof step === "number") text += `[${step}]`;
+    else if (/^[A-Za-z_][\w-]*$/.test(step)) text += text === "" ? step : `.${step}`;
+    else text += `[${quote(step)}]`;
+  }
+  return text;
+}
+
+/** Text in quotes, short, on one line. */
+export function quote(text: string): string {
+  return JSON.stringify(text.length > 80 ? `${text.slice(0, 77)}...` : text);
+}
+
+function describe(source: Source, path: Path, place: Place | undefined): string {
+  if (place?.found !== undefined) return place.found;
+  const value = valueAt(source.tree, path);
+  if (value === undefined || value === null) return "nothing";
+  if (Array.isArray(value)) return value.length === 0 ? "an empty list" : "a list";
+  if (isMap(value)) return Object.keys(value).length === 0 ? "an empty map" : "a map";
+  if (isSecretPath(path)) return "a secret that is not shown";
+  return quote(place?.written ?? value);
+}

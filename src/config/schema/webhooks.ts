@@ -1,0 +1,63 @@
+import { z } from "zod";
+import { FORMATS, GROUP_KEYS, SUBSCRIBABLE_EVENTS, type SubscribableEvent } from "../config.ts";
+import { auth, clientTls, match } from "./common.ts";
+import { content, duration, number, off, oneOf, secret, secretOrFile, text } from "./scalars.ts";
+import { list, mapOf, object, oneOrMany } from "./shapes.ts";
+import { webhookUrl } from "./urls.ts";
+
+const DEFAULT_EVENTS: readonly SubscribableEvent[] = [
+  "task.failed",
+  "task.stuck",
+  "task.recovered",
+  "task.vanished",
+  "instance.unreachable",
+  "instance.reachable",
+  "project.unreachable",
+  "project.reachable",
+];
+
+/** Headers that the delivery itself sets. */
+const OWN_HEADERS = /^(host|content-length|content-type|transfer-encoding|connection|webhook-.*)$/i;
+
+const headers = mapOf(secretOrFile("a header's value"), "a map from header name to value", (name) =>
+  /^[\w!#$%&'*+.^`|~-]{1,100}$/.test(name) && !OWN_HEADERS.test(name)
+    ? undefined
+    : "a header's name, but for host, content-*, connection, transfer-encoding and webhook-*, which are set already",
+);
+
+export const retry = object({
+  for: duration({ min: 0 }).prefault("72h"),
+  refused_for: duration({ min: 0 }).prefault("1h"),
+  min: duration().prefault("1s"),
+  max: duration().prefault("1h"),
+});
+
+const group = z.union([
+  off(),
+  object({
+    by: list(oneOf(GROUP_KEYS), "keys", 0).prefault(["instance"]),
+    wait: duration().prefault("10s"),
+    interval: duration().prefault("5m"),
+  }),
+]);
+
+export const webhook = object({
+  name: text("a name"),
+  url: webhookUrl().optional(),
+  urls: list(webhookUrl(), "URLs").optional(),
+  secret: oneOrMany(secretOrFile("a signing secret"), "signing secrets").optional(),
+  format: oneOf(FORMATS).prefault("cloudevents"),
+  events: list(oneOf(SUBSCRIBABLE_EVENTS), "event types").prefault([...DEFAULT_EVENTS]),
+  match: match().optional(),
+  headers: headers.prefault({}),
+  auth: auth().optional(),
+  tls: clientTls().optional(),
+  timeout: duration({ max: 600_000 }).prefault("15s"),
+  retry: retry.prefault({}),
+  concurrency: number({ min: 1, max: 1000, integer: true }).prefault("4"),
+  group: group.prefault("off"),
+  dead_letters: duration({ min: 1000 }).prefault("30d"),
+  routing_key: secret("a routing key").optional(),
+  template: content("a template").optional(),
+  content_type: text("a content type").optional(),
+});
