@@ -1,0 +1,178 @@
+import { CloudError } from "../errors.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Notes } from "../ports/store.ts";
+
+/** The cloud locks a key for five minutes after more than five failures in a row: one try in that time is safe. */
+export const RETRY_REFUSED_MS = 5 * 60_000;
+/** A trial call whose replica died is taken over after so long. */
+const TRIAL_MS = 60_000;
+const ASK_AGAIN_MS = 250;
+
+interface KeyNote {
+  readonly state: "accepted" | "trying" | "refused";
+  /** Wall clock, epoch milliseconds: it must hold through restarts. */
+  readonly at: number;
+  readonly cause: RefusalCause;
+}
+
+export type RefusalCause = "credentials_rejected" | "clock_skew";
+
+/** What an answer said of the credentials. Anything but a refusal that came from behind the gateway accepts them. */
+export type KeyVerdict = "accepted" | "unclear" | RefusalCause;
+
+type Report = (verdict: KeyVerdict) => void;
+
+/**
+ * The lock of one set of credentials, shared through the store by every project and replica that uses it. Until the
+ * credentials were accepted once, calls go one at a time; after a refusal none starts for five minutes, and then
+ * one alone tries again. The name is a fingerprint of the credentials, so changed ones start afresh.
+ */
+export class KeyGuard {
+  readonly fingerprint: string;
+  readonly #notes: Notes;
+  readonly #clock: Clock;
+  readonly #onChange: (valid: boolean, cause: RefusalCause) => void;
+  #known: KeyNote | null = null;
+  #trial: Promise<void> = Promise.resolve();
+
+  constructor(
+    fingerprint: string,
+    notes: Notes,
+    clock: Clock,
+    onChange: (valid: boolean, cause: RefusalCause) => void,
+  ) {
+    this.fingerprint = fingerprint;
+    this.#notes = notes;
+    this.#clock = clock;
+    this.#onChange = onChange;
+  }
+
+  /** False from a refusal until the credentials are accepted again. */
+  get valid(): boolean {
+    return this.#known?.state === "accepted" || this.#known === null || this.#known.state === "trying";
+  }
+
+  get accepted(): boolean {
+    return this.#known?.state === "accepted";
+  }
+
+  /** May a call start, or at least try? False while a refusal is younger than five minutes. */
+  get open(): boolean {
+    return this.#known?.state !== "refused" || !this.#recent(this.#known, RETRY_REFUSED_MS);
+  }
+
+  /** Reads what other replicas and earlier runs found out. */
+  async refresh(): Promise<void> {
+    const note = await this.#notes.read(this.#name);
+    this.#learn(note ? parse(note.value) : null);
+  }
+
+  /**
+   * Resolves when a call may start; the caller reports what it said of the credentials, exactly once.
+   * Rejects with a `CloudError` while no call may be made.
+   */
+  async enter(signal: AbortSignal): Promise<Report> {
+    const report: Report = (verdict) => void this.#settle(verdict);
+    if (this.#known?.state === "accepted") return report;
+    // One at a time in this process; the note sees to it among replicas.
+    const before = this.#trial;
+    const { promise, resolve: end } = Promise.withResolvers<void>();
+    this.#trial = before.then(() => promise);
+    try {
+      await Promise.race([before, rejectOnAbort(signal)]);
+      const granted = await this.#claimTrial(signal);
+      if (granted === "accepted") {
+        end();
+        return report;
+      }
+      return (verdict) => void this.#settle(verdict).finally(end);
+    } catch (error) {
+      end();
+      throw error;
+    }
+  }
+
+  async #claimTrial(signal: AbortSignal): Promise<"accepted" | "trial"> {
+    for (;;) {
+      signal.throwIfAborted();
+      const stored = await this.#notes.read(this.#name);
+      const note = stored ? parse(stored.value) : null;
+      this.#learn(note);
+      if (note?.state === "accepted") return "accepted";
+      if (note?.state === "refused" && this.#recent(note, RETRY_REFUSED_MS)) throw stopped(note.cause);
+      if (note?.state === "trying" && this.#recent(note, TRIAL_MS)) {
+        await this.#clock.sleep(ASK_AGAIN_MS, signal);
+        continue;
+      }
+      const claim = note?.state === "refused" ? { ...note, at: this.#clock.now() } : this.#note("trying");
+      if (await this.#notes.write(this.#name, JSON.stringify(claim), stored?.version ?? 0)) {
+        this.#learn(claim);
+        return "trial";
+      }
+    }
+  }
+
+  /** Never rejects: the caller has its answer from the cloud and nothing more to do here. */
+  async #settle(verdict: KeyVerdict): Promise<void> {
+    if (verdict === "accepted" && this.#known?.state === "accepted") return;
+    // An unclear answer gives a first trial back; after a refusal the next one waits all the same.
+    if (verdict === "unclear" && this.#known?.state !== "trying") return;
+    const note = verdict === "unclear" ? null : this.#note(verdict);
+    this.#learn(note);
+    try {
+      const stored = await this.#notes.read(this.#name);
+      await this.#notes.write(this.#name, note && JSON.stringify(note), stored?.version ?? 0);
+    } catch {
+      // Without the store this process still knows; the others learn by their own single trial.
+    }
+  }
+
+  #learn(note: KeyNote | null): void {
+    const wasValid = this.valid;
+    this.#known = note;
+    if (this.valid !== wasValid) this.#onChange(this.valid, note?.cause ?? "credentials_rejected");
+  }
+
+  #note(verdict: "accepted" | "trying" | RefusalCause): KeyNote {
+    const at = this.#clock.now();
+    if (verdict === "accepted" || verdict === "trying")
+      return { state: verdict, at, cause: "credentials_rejected" };
+    return { state: "refused", at, cause: verdict };
+  }
+
+  /** A time in the future is a clock that was set back: it must not lock for hours. */
+  #recent(note: KeyNote, ms: number): boolean {
+    const age = this.#clock.now() - note.at;
+    return age < ms && age > -ms;
+  }
+
+  get #name(): string {
+    return `credentials/${this.fingerprint}`;
+  }
+}
+
+function stopped(cause: RefusalCause): CloudError {
+  return new CloudError(
+    cause,
+    "no call was made: the cloud refused these credentials less than five minutes ago",
+  );
+}
+
+function rejectOnAbort(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
+}
+
+/** Null for anything that is not such a note: then the credentials are unknown. */
+function parse(text: string): KeyNote | null {
+  try {
+    const { state, at, cause } = JSON.parse(text) as Partial<KeyNote>;
+    if (typeof at !== "number" || !Number.isFinite(at)) return null;
+    if (state !== "accepted" && state !== "trying" && state !== "refused") return null;
+    return { state, at, cause: cause === "clock_skew" ? cause : "credentials_rejected" };
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,278 @@
+import { backoff } from "../core/backoff.ts";
+import type { Decision } from "../core/decision.ts";
+import { CloudError, StoreError } from "../errors.ts";
+import type { Clock, Random } from "../ports/clock.ts";
+import type { Emit } from "../ports/telemetry.ts";
+import { Semaphore } from "../util/semaphore.ts";
+import { type CycleResult, pollOnce } from "./cycle.ts";
+import type { Knowledges } from "./knowledge.ts";
+import { ProjectPolls } from "./project-polls.ts";
+import type { Reach } from "./reach.ts";
+import type { Shard } from "./shard.ts";
+import type { PollProject, Target } from "./target.ts";
+import { Watched } from "./watched.ts";
+
+/** A second of tick, and some: polls due within it are released at their own time. */
+const HORIZON_MS = 1_000;
+/** A wall clock that moved by more than this against the monotonic one was set, and did not just drift. */
+const JUMP_MS = 2_000;
+/** Waits of an instance that was throttled, by how often in a row. */
+const THROTTLE_WAIT = { min: 5_000, max: 15 * 60_000 };
+
+export interface PollerOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly emit: Emit;
+  readonly knowledge: Knowledges;
+  readonly reach: Reach;
+  /** Polls in flight at once, over all projects. */
+  readonly concurrency: number;
+  /** Called after each commit with events: deliveries may be due. */
+  readonly onEvents: () => void;
+}
+
+/** The rhythm: knows when each instance of our shards is due, and polls it, once at a time, within all limits. */
+export class Poller {
+  readonly #options: PollerOptions;
+  readonly #slots: Semaphore;
+  readonly #stop = new AbortController();
+  readonly #shards = new Map<number, Shard>();
+  readonly #watched = new Map<string, Watched>();
+  readonly #projects = new Map<string, { readonly polls: ProjectPolls; readonly stop: AbortController }>();
+  #targets = new Map<string, Target>();
+  #lastTick: { readonly wall: number; readonly monotonic: number };
+
+  constructor(options: PollerOptions) {
+    this.#options = options;
+    this.#slots = new Semaphore(options.concurrency);
+    this.#lastTick = this.#time();
+  }
+
+  get watched(): Iterable<Watched> {
+    return this.#watched.values();
+  }
+
+  setConcurrency(limit: number): void {
+    this.#slots.setLimit(limit);
+  }
+
+  /** What is to be watched from now on, over all shards. Polls of what stays go on as they were. */
+  setTargets(projects: readonly PollProject[], targets: readonly Target[]): void {
+    this.#setProjects(projects);
+    this.#targets = new Map(targets.map((target) => [target.key, target]));
+    for (const [key, watched] of this.#watched) {
+      const target = this.#targets.get(key);
+      if (!target) this.#unwatch(watched);
+      else {
+        const { schedule } = watched;
+        watched.target = target;
+        if (watched.schedule !== schedule)
+          watched.nextDue = this.#nextDue(watched, this.#options.clock.now());
+      }
+    }
+    this.#watchNew();
+  }
+
+  gained(shard: Shard): void {
+    this.#shards.set(shard.number, shard);
+    this.#watchNew();
+  }
+
+  lost(shard: Shard): void {
+    this.#shards.delete(shard.number);
+    for (const watched of this.#watched.values()) if (watched.shard === shard) this.#unwatch(watched);
+  }
+
+  /** Once a second. */
+  tick(): void {
+    const { wall, monotonic } = this.#time();
+    const moved = wall - this.#lastTick.wall - (monotonic - this.#lastTick.monotonic);
+    this.#lastTick = { wall, monotonic };
+    if (Math.abs(moved) > JUMP_MS) {
+      // Due times of the old clock are either all past or hours away: begin anew by the clock as it is.
+      for (const watched of this.#watched.values()) watched.nextDue = this.#nextDue(watched, wall);
+    }
+    const due: { watched: Watched; at: number }[] = [];
+    for (const watched of this.#watched.values()) {
+      if (watched.nextDue >= wall + HORIZON_MS) continue;
+      due.push({ watched, at: watched.nextDue });
+      watched.nextDue = this.#nextDue(watched, Math.max(watched.nextDue, wall));
+    }
+    if (due.length > 0) void this.#release(due.sort((a, b) => a.at - b.at));
+  }
+
+  /** Ends all polls; resolves when none runs. Shards are ended by whoever owns them. */
+  stop(): void {
+    this.#stop.abort(new Error("stopping"));
+    for (const watched of this.#watched.values()) watched.leave();
+  }
+
+  #setProjects(projects: readonly PollProject[]): void {
+    const wanted = new Map(projects.map((project) => [project.id, project]));
+    for (const [id, running] of this.#projects) {
+      const project = wanted.get(id);
+      if (project) running.polls.project = project;
+      else {
+        running.stop.abort(new Error(`project ${id} is not watched any more`));
+        this.#projects.delete(id);
+      }
+    }
+    for (const project of projects) {
+      if (this.#projects.has(project.id)) continue;
+      const polls = new ProjectPolls(project, this.#slots, this.#options.clock, (key, dueAt) =>
+        this.#poll(key, dueAt),
+      );
+      const stop = new AbortController();
+      this.#projects.set(project.id, { polls, stop });
+      void polls.run(AbortSignal.any([stop.signal, this.#stop.signal]));
+    }
+  }
+
+  #watchNew(): void {
+    const now = this.#options.clock.now();
+    const fresh: Watched[] = [];
+    for (const target of this.#targets.values()) {
+      const shard = this.#shards.get(target.shard);
+      if (!shard || this.#watched.has(target.key)) continue;
+      const watched = new Watched(target, shard, now);
+      this.#watched.set(target.key, watched);
+      const last = watched.state?.record.lastCompleteAt ?? null;
+      // Missed while nobody polled it: due at once. A clock that was set back makes `last` lie ahead.
+      if (last !== null && last <= now) watched.nextDue = this.#nextDue(watched, last);
+      else fresh.push(watched);
+    }
+    for (const watched of fresh) {
+      const { project, share, schedule } = watched.target;
+      const asFastAsAllowed = (fresh.length / project.gate.pacer.rate) * 1_000;
+      watched.nextDue = now + share * Math.min(schedule.interval(now), asFastAsAllowed);
+    }
+  }
+
+  #unwatch(watched: Watched): void {
+    const { key, project } = watched.target;
+    watched.leave();
+    this.#watched.delete(key);
+    this.#projects.get(project.id)?.polls.queue.remove(key);
+  }
+
+  #nextDue(watched: Watched, after: number): number {
+    return watched.schedule.nextSpread(after, watched.target.share);
+  }
+
+  async #release(due: readonly { readonly watched: Watched; readonly at: number }[]): Promise<void> {
+    const { clock } = this.#options;
+    for (const { watched, at } of due) {
+      const wait = at - clock.now();
+      if (wait > 0 && wait <= HORIZON_MS) {
+        await clock.sleep(wait, this.#stop.signal).catch(() => {});
+        if (this.#stop.signal.aborted) return;
+      }
+      const late = Math.min(Math.max(0, clock.now() - at), Number.MAX_SAFE_INTEGER);
+      this.#due(watched, clock.monotonic() - late);
+    }
+  }
+
+  /** An instance has at most one due poll: a later tick merges into it, and its lag counts from the first. */
+  #due(watched: Watched, dueAt: number): void {
+    const { target } = watched;
+    if (this.#watched.get(target.key) !== watched) return;
+    const polls = this.#projects.get(target.project.id)?.polls;
+    let merged = false;
+    if (!watched.running) merged = !polls?.add(target.key, dueAt, watched.active);
+    else if (watched.dueAgain === null) watched.dueAgain = dueAt;
+    else merged = true;
+    if (merged) this.#options.emit({ kind: "poll.merged", ...names(target) });
+  }
+
+  /** Never rejects. */
+  async #poll(key: string, dueAt: number): Promise<void> {
+    const watched = this.#watched.get(key);
+    if (!watched || watched.signal.aborted) return;
+    const { clock, emit, knowledge } = this.#options;
+    const { target, shard, signal } = watched;
+    const started = clock.monotonic();
+    const active = watched.active;
+    const leave = shard.enter();
+    watched.running = true;
+    let result: CycleResult | null = null;
+    let failure: unknown = null;
+    try {
+      target.project.gate.prepay(signal);
+      result = await pollOnce(target, shard, knowledge, clock, signal);
+      failure = result.error;
+      if (result.decision) this.#tell(target, result.decision);
+    } catch (error) {
+      failure = error;
+    }
+    try {
+      if (!signal.aborted) await this.#afterwards(watched, result, failure);
+    } catch (error) {
+      failure ??= error;
+    } finally {
+      watched.running = false;
+      leave();
+    }
+    if (signal.aborted) return;
+    const calls = result?.calls ?? 1;
+    this.#projects.get(target.project.id)?.polls.queue.spentMore(active, calls - 1);
+    emit({
+      kind: "poll.finished",
+      ...names(target),
+      seconds: (clock.monotonic() - started) / 1_000,
+      lagSeconds: Math.max(0, started - dueAt) / 1_000,
+      complete: result?.complete ?? false,
+      cause: failure instanceof CloudError ? failure.reason : null,
+      error: failure,
+      calls,
+    });
+    if (watched.dueAgain !== null) {
+      const again = watched.dueAgain;
+      watched.dueAgain = null;
+      this.#due(watched, again);
+    }
+  }
+
+  /** What a poll means for the health of its instance, and for when it is polled next. */
+  async #afterwards(watched: Watched, result: CycleResult | null, failure: unknown): Promise<void> {
+    const { clock, random, reach } = this.#options;
+    const now = clock.now();
+    // A store that does not answer says nothing about the instance.
+    if (failure instanceof StoreError || result?.kind === "fenced") return;
+    watched.lastPollAt = now;
+    if (result?.complete) {
+      watched.up = true;
+      watched.streak = null;
+      watched.throttled = 0;
+    } else {
+      const cause = failure instanceof CloudError ? failure.reason : "bad_response";
+      watched.up = false;
+      const { count = 0, since = now } = watched.streak ?? {};
+      watched.streak = { count: count + 1, since, cause };
+      watched.throttled = cause === "throttled" ? watched.throttled + 1 : 0;
+    }
+    watched.nextDue = this.#nextDue(watched, now);
+    if (watched.throttled > 0) {
+      const wait = THROTTLE_WAIT.min + backoff(watched.throttled, THROTTLE_WAIT, random());
+      watched.nextDue = Math.max(watched.nextDue, now + wait);
+    }
+    const decision = await reach.judge(watched, failure, now);
+    if (decision) this.#tell(watched.target, decision);
+  }
+
+  #tell(target: Target, decision: Pick<Decision, "facts" | "events">): void {
+    const { emit, onEvents } = this.#options;
+    for (const fact of decision.facts) emit({ kind: "fact", ...names(target), fact });
+    for (const { type, id } of decision.events) emit({ kind: "event.committed", type, id });
+    if (decision.events.length > 0) onEvents();
+  }
+
+  #time(): { wall: number; monotonic: number } {
+    return { wall: this.#options.clock.now(), monotonic: this.#options.clock.monotonic() };
+  }
+}
+
+const names = (target: Target) => ({
+  project: target.project.name,
+  instanceId: target.instanceId,
+  instanceName: target.rules.instance.name,
+});

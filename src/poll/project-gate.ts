@@ -1,0 +1,79 @@
+import type { CloudError } from "../errors.ts";
+import type { CallGate, CallOutcome, Operation } from "../ports/call-gate.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Emit } from "../ports/telemetry.ts";
+import type { KeyGuard, KeyVerdict } from "./key-guard.ts";
+import type { Pacer } from "./pacer.ts";
+
+/**
+ * The one way to the cloud for all calls of a project: a token of its budget, then the lock of its credentials.
+ * The credentials come last, because they may have been refused while the call waited for its token.
+ */
+export class ProjectGate implements CallGate {
+  readonly pacer: Pacer;
+  readonly key: KeyGuard;
+  readonly #project: string;
+  readonly #clock: Clock;
+  readonly #emit: Emit;
+  /** Polls whose first token was taken before they started, by their signal. */
+  readonly #prepaid = new WeakSet<AbortSignal>();
+
+  constructor(project: string, pacer: Pacer, key: KeyGuard, clock: Clock, emit: Emit) {
+    this.#project = project;
+    this.pacer = pacer;
+    this.key = key;
+    this.#clock = clock;
+    this.#emit = emit;
+  }
+
+  /** Takes a token for the first call of a poll; which one gets to run is decided when the token is there. */
+  token(signal: AbortSignal): Promise<void> {
+    return this.#token("starting", signal);
+  }
+
+  /** The first call under `signal` uses the token that was taken before. */
+  prepay(signal: AbortSignal): void {
+    this.#prepaid.add(signal);
+  }
+
+  async enter(operation: Operation, signal: AbortSignal): Promise<(outcome: CallOutcome) => void> {
+    if (!this.#prepaid.delete(signal)) await this.#token("continuing", signal);
+    const report = await this.key.enter(signal);
+    return (outcome) => {
+      report(keyVerdict(outcome));
+      if (outcome.error?.reason === "throttled") {
+        this.pacer.throttled();
+        this.#emit({ kind: "api.throttled", project: this.#project });
+      }
+      this.#emit({
+        kind: "api.request",
+        project: this.#project,
+        operation,
+        code: outcome.status,
+        seconds: outcome.seconds,
+      });
+    };
+  }
+
+  async #token(kind: "starting" | "continuing", signal: AbortSignal): Promise<void> {
+    const from = this.#clock.monotonic();
+    await this.pacer.take(kind, signal);
+    this.#emit({
+      kind: "api.budget_wait",
+      project: this.#project,
+      seconds: (this.#clock.monotonic() - from) / 1000,
+    });
+  }
+}
+
+/** Any answer from behind the gateway shows that it let the credentials pass. */
+function keyVerdict(outcome: CallOutcome): KeyVerdict {
+  const error: CloudError | null = outcome.error;
+  if (error?.reason === "credentials_rejected" || error?.reason === "clock_skew") return error.reason;
+  if (typeof outcome.status !== "number") return "unclear";
+  // Throttling, and 5xx of the gateway itself, come before any check of the signature.
+  if (error?.reason === "throttled" || error?.reason === "server_error" || error?.reason === "bad_response") {
+    return "unclear";
+  }
+  return "accepted";
+}

@@ -1,0 +1,170 @@
+import { type InstanceState, instanceKey, type NameKnowledge, type TaskState } from "../core/state.ts";
+import type { Batch, Lease, ShardState, StateStore, WriteResult } from "../ports/store.ts";
+
+/**
+ * One shard that this replica owns, with its state in memory. The lease makes the memory right; revision and
+ * generation, checked at every commit and renewal, notice when it is not. Anything doubtful drops the memory: it is
+ * loaded anew before the next use.
+ */
+export class Shard {
+  readonly number: number;
+  readonly #store: StateStore;
+  readonly #abort = new AbortController();
+  #lease: Lease;
+  /** Local monotonic time after which the lease may be somebody else's. */
+  #deadline: number;
+  #generation = 0;
+  #dropped = false;
+  #loading: Promise<void> | null = null;
+  #instances = new Map<string, Loaded>();
+  #names = new Map<string, NameKnowledge>();
+  #busy = 0;
+  #whenIdle: (() => void) | null = null;
+
+  private constructor(store: StateStore, lease: Lease, deadline: number) {
+    this.number = lease.shard;
+    this.#store = store;
+    this.#lease = lease;
+    this.#deadline = deadline;
+  }
+
+  static async open(store: StateStore, lease: Lease, deadline: number): Promise<Shard> {
+    const shard = new Shard(store, lease, deadline);
+    await shard.reload();
+    return shard;
+  }
+
+  get lease(): Lease {
+    return this.#lease;
+  }
+
+  get deadline(): number {
+    return this.#deadline;
+  }
+
+  /** Aborted when the shard is lost or given back: nothing of it may go on. */
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  get names(): Iterable<NameKnowledge> {
+    return this.#names.values();
+  }
+
+  get keys(): Iterable<string> {
+    return this.#instances.keys();
+  }
+
+  /** What memory holds of an instance: for metrics. Tasks that are neither open nor alerting may be missing. */
+  peek(key: string): InstanceState | undefined {
+    return this.#instances.get(key)?.state;
+  }
+
+  /** All that is known of an instance, for a decision; undefined if the store does not know it. */
+  async whole(key: string): Promise<InstanceState | undefined> {
+    if (this.#dropped) await this.reload();
+    const known = this.#instances.get(key);
+    if (!known || known.whole) return known?.state;
+    const state = await this.#store.loadInstance(this.number, key);
+    if (state) this.#instances.set(key, { state, whole: true });
+    return state ?? undefined;
+  }
+
+  /** Writes a batch and takes it into memory. A thrown error leaves the memory dropped: the outcome is unknown. */
+  async commit(batch: Omit<Batch, "shard">): Promise<WriteResult["kind"]> {
+    let result: WriteResult;
+    try {
+      result = await this.#store.commit(this.#lease, { ...batch, shard: this.number });
+    } catch (error) {
+      this.drop();
+      throw error;
+    }
+    if (result.kind !== "ok") {
+      this.drop();
+      return result.kind;
+    }
+    this.#generation += 1;
+    if (result.generation !== this.#generation) this.drop();
+    else this.#apply(batch);
+    return "ok";
+  }
+
+  /** Something else wrote, or something failed: what memory holds is not to be trusted. */
+  drop(): void {
+    this.#dropped = true;
+  }
+
+  renewed(deadline: number, generation: number): void {
+    this.#deadline = deadline;
+    if (generation !== this.#generation) this.drop();
+  }
+
+  get dropped(): boolean {
+    return this.#dropped;
+  }
+
+  reload(): Promise<void> {
+    this.#loading ??= this.#load().finally(() => {
+      this.#loading = null;
+    });
+    return this.#loading;
+  }
+
+  /** Nothing of the shard may go on; resolves when nothing does. */
+  async end(): Promise<void> {
+    this.#abort.abort(new Error(`shard ${this.number} is no longer owned`));
+    if (this.#busy === 0) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#whenIdle = resolve;
+    await promise;
+  }
+
+  /** Counts work in flight, so that the lease is given back only after it. */
+  enter(): () => void {
+    this.#busy += 1;
+    let left = false;
+    return () => {
+      if (left) return;
+      left = true;
+      this.#busy -= 1;
+      if (this.#busy === 0) this.#whenIdle?.();
+    };
+  }
+
+  async #load(): Promise<void> {
+    const state: ShardState = await this.#store.load(this.number);
+    this.#generation = state.generation;
+    this.#instances = new Map(
+      state.instances.map((each) => [
+        instanceKey(each.record.projectId, each.record.instanceId),
+        { state: each, whole: false },
+      ]),
+    );
+    this.#names = new Map(state.names.map((each) => [nameKey(each), each]));
+    this.#dropped = false;
+  }
+
+  #apply(batch: Omit<Batch, "shard">): void {
+    for (const name of batch.names) this.#names.set(nameKey(name), name);
+    if (batch.record === null) {
+      this.#instances.delete(batch.key);
+      return;
+    }
+    const known = this.#instances.get(batch.key);
+    const tasks = (known?.state.tasks ?? new Map()) as Map<string, TaskState>;
+    for (const id of batch.removals) tasks.delete(id);
+    for (const task of batch.upserts) tasks.set(task.id, task);
+    this.#instances.set(batch.key, {
+      state: { record: batch.record, revision: batch.expectRevision + 1, tasks },
+      whole: known?.whole ?? true,
+    });
+  }
+}
+
+interface Loaded {
+  readonly state: InstanceState;
+  /** False while only the tasks that alert or run are in memory. */
+  readonly whole: boolean;
+}
+
+const nameKey = (name: Pick<NameKnowledge, "projectId" | "name">): string => `${name.projectId}/${name.name}`;

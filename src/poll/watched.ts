@@ -1,0 +1,67 @@
+import type { Cause } from "../core/cause.ts";
+import type { InstanceState } from "../core/state.ts";
+import { isOpen } from "../core/task.ts";
+import type { Schedule } from "./schedule.ts";
+import type { Shard } from "./shard.ts";
+import type { Target } from "./target.ts";
+
+/** Failed polls in a row. */
+export interface Streak {
+  readonly count: number;
+  /** Local time of the first of them. */
+  readonly since: number;
+  /** Of the last one. */
+  readonly cause: Cause;
+}
+
+/** One instance of a shard that is ours: what the rhythm needs to know, and nothing that must survive. */
+export class Watched {
+  readonly shard: Shard;
+  readonly #abort = new AbortController();
+  target: Target;
+  /** Local time of the next due poll. */
+  nextDue = 0;
+  /** Monotonic time since which a poll is due that waits for the running one; null when none does. */
+  dueAgain: number | null = null;
+  running = false;
+  /** Null before the first poll ended. */
+  up: boolean | null = null;
+  lastPollAt: number;
+  streak: Streak | null = null;
+  /** Throttled polls in a row: the waits grow with it. */
+  throttled = 0;
+
+  constructor(target: Target, shard: Shard, now: number) {
+    this.target = target;
+    this.shard = shard;
+    this.lastPollAt = now;
+    const end = () => this.#abort.abort(shard.signal.reason);
+    if (shard.signal.aborted) end();
+    else shard.signal.addEventListener("abort", end, { once: true, signal: this.#abort.signal });
+  }
+
+  /** Ends the poll that runs; one for the life of the instance here, so that a poll costs no new one. */
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  get state(): InstanceState | undefined {
+    return this.shard.peek(this.target.key);
+  }
+
+  /** Open tasks that are neither stuck nor acknowledged: somebody waits for their end. */
+  get active(): boolean {
+    for (const task of this.state?.tasks.values() ?? []) {
+      if (isOpen(task.status) && !task.verdict && !task.acknowledged && !task.unlisted) return true;
+    }
+    return false;
+  }
+
+  get schedule(): Schedule {
+    return (this.active && this.target.activeSchedule) || this.target.schedule;
+  }
+
+  leave(): void {
+    this.#abort.abort(new Error(`${this.target.key} is not watched here any more`));
+  }
+}

@@ -1,0 +1,40 @@
+import { cloudEvent } from "../core/cloudevent.ts";
+import type { Decision } from "../core/decision.ts";
+import { incidentKey, type TaskwatchEvent } from "../core/event.ts";
+import type { InstanceState } from "../core/state.ts";
+import type { EventWrite, WriteResult } from "../ports/store.ts";
+import type { Knowledges } from "./knowledge.ts";
+import type { Shard } from "./shard.ts";
+
+/** What a decision writes; `record` null removes the instance. */
+export type Outcome = Pick<Decision, "upserts" | "removals" | "events" | "learned"> & {
+  readonly record: Decision["record"] | null;
+};
+
+/** Commits a decision that was made on `state`, whole or not at all. */
+export function commitDecision(
+  shard: Shard,
+  key: string,
+  state: InstanceState,
+  decision: Outcome,
+  knowledge: Knowledges,
+): Promise<WriteResult["kind"]> {
+  return shard.commit({
+    key,
+    expectRevision: state.revision,
+    record: decision.record,
+    upserts: decision.upserts,
+    removals: decision.removals,
+    events: decision.events.map(eventWrite),
+    names: knowledge.merged(shard, state.record.projectId, decision.learned),
+  });
+}
+
+export function eventWrite(event: TaskwatchEvent): EventWrite {
+  const { project, instance, task } = event.data;
+  return {
+    event,
+    body: cloudEvent(event),
+    lane: incidentKey(project.id, instance?.id ?? "", task?.id ?? ""),
+  };
+}
