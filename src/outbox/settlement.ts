@@ -1,0 +1,76 @@
+import { backoff } from "../core/backoff.ts";
+import type { Delivery, Settlement } from "../ports/store.ts";
+import { assertNever } from "../util/assert-never.ts";
+import type { Verdict } from "./verdict.ts";
+
+/** Milliseconds. */
+export interface RetryTimes {
+  readonly for: number;
+  readonly refused_for: number;
+  readonly min: number;
+  readonly max: number;
+}
+
+export interface SettlementContext {
+  readonly retry: RetryTimes;
+  /** Epoch milliseconds, for the age. */
+  readonly now: number;
+  /** Epoch milliseconds that never ran backwards, from which the next due time is counted. */
+  readonly dueFrom: number;
+  /** When the webhook was last seen down rather than refusing; null when it was not. */
+  readonly lastDownAt: number | null;
+  /** Nothing is sent to the webhook for this long, in milliseconds; 0 when it is not held back. */
+  readonly held: number;
+  /** While the breaker is open the probes have the waits; a delivery gets none of its own on top. */
+  readonly breakerOpen: boolean;
+  /** In [0, 1). */
+  readonly random: number;
+}
+
+/** The longest `Retry-After` that is honoured, unless `retry.max` is longer. */
+const LONGEST_RETRY_AFTER_MS = 3_600_000;
+
+export function cappedRetryAfter(retryAfter: number, retry: RetryTimes): number {
+  return Math.min(retryAfter, Math.max(retry.max, LONGEST_RETRY_AFTER_MS));
+}
+
+/**
+ * What becomes of one delivery.
+ * @param detail What was answered, for the dead letter's reason; safe to show.
+ */
+export function settlementOf(
+  verdict: Verdict,
+  delivery: Pick<Delivery, "since" | "attempts">,
+  detail: string,
+  context: SettlementContext,
+): Settlement {
+  switch (verdict.kind) {
+    case "delivered":
+      return { kind: "delivered" };
+    case "refused":
+    case "disable":
+      return { kind: "dead", reason: `${verdict.reason}: ${detail}` };
+    case "retry": {
+      if (isOver(verdict.group, delivery.since, context))
+        return { kind: "dead", reason: `${verdict.reason}: ${detail}, retry time ended` };
+      const own = context.breakerOpen ? 0 : backoff(delivery.attempts + 1, context.retry, context.random);
+      return { kind: "retry", at: context.dueFrom + Math.max(own, context.held), reason: verdict.reason };
+    }
+    default:
+      return assertNever(verdict);
+  }
+}
+
+/**
+ * Whether an event's retry time has ended. The shorter time of refusals starts anew when the webhook was down:
+ * a proxy in front of a receiver that comes back answers 404 for a moment, and must not cost the whole backlog.
+ */
+export function isOver(
+  group: "for" | "refused_for",
+  since: number,
+  context: Pick<SettlementContext, "retry" | "now" | "lastDownAt">,
+): boolean {
+  if (context.now - since >= context.retry.for) return true;
+  if (group === "for") return false;
+  return context.now - Math.max(since, context.lastDownAt ?? since) >= context.retry.refused_for;
+}
