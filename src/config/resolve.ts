@@ -91,29 +91,30 @@ export function plainInstance(
 }
 
 function resolveInstance(instance: ParsedInstance, common: Common): InstanceConfig {
-  const { schedule, active_schedule, timezone, timeout } = common.poll;
   const { by_task, running_after, learn, ...stuck } = instance.stuck ?? {};
   return {
     id: instance.id,
     name: instance.name ?? instance.id,
     engine: instance.engine,
-    poll: { ...{ schedule, active_schedule, timezone, timeout }, ...defined(instance.poll ?? {}) },
-    window: { ...common.window, ...defined(instance.window ?? {}) },
+    poll: merge(common.poll, instance.poll),
+    window: merge(common.window, instance.window),
     stuck: {
-      ...common.stuck,
-      ...defined(stuck),
-      learn: { ...common.stuck.learn, ...defined(learn ?? {}) },
-      by_task: by_task ?? Object.create(null),
+      ...merge(common.stuck, stuck),
+      learn: merge(common.stuck.learn, learn),
+      by_task: by_task ?? NO_TASKS,
       running_after: running_after ?? null,
     },
   };
 }
 
-/** Leaves out keys that are there but undefined, which would hide what they are merged over. */
-function defined<T extends object>(map: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(map).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]?: Exclude<T[K], undefined>;
-  };
+const NO_TASKS: Readonly<Record<string, number>> = Object.freeze(Object.create(null));
+
+type Overrides<T> = { readonly [K in keyof T]?: T[K] | undefined };
+
+/** What holds for all, with what is set here instead; the same object when nothing is, for there may be thousands. */
+function merge<T extends object>(common: T, own: Overrides<T> | undefined): T {
+  const set = Object.entries(own ?? {}).filter(([, value]) => value !== undefined);
+  return set.length === 0 ? common : { ...common, ...Object.fromEntries(set) };
 }
 
 function resolveStore(store: Parsed["store"]): StoreConfig {
@@ -159,7 +160,7 @@ function resolveWebhook(webhook: ParsedWebhook): WebhookConfig {
 }
 
 function resolveMatch(match: ParsedWebhook["match"]): MatchConfig {
-  return { ...MATCH_ALL, ...defined(match ?? {}) };
+  return merge(MATCH_ALL, match);
 }
 
 function resolveAuth(auth: ParsedWebhook["auth"]): AuthConfig | null {

@@ -28,7 +28,7 @@ export function scalar<T>(allowed: string, json: Json, parse: (text: string) => 
       context.addIssue({ code: "custom", message: result instanceof NotAllowed ? result.allowed : allowed });
       return z.NEVER;
     })
-    .meta(json);
+    .meta({ description: allowed, ...json });
 }
 
 /** What an editor accepts in place of a number or word: a text with a variable. */
