@@ -16,8 +16,12 @@ export class TaskNames {
   }
 
   label(project: string, name: string): string {
-    const known = this.#projects.get(project)?.byRaw.get(name);
-    return known ?? this.#learn(project, name);
+    return this.#name(project, name).label;
+  }
+
+  /** `task_name="…"`, as it stands between the braces of a sample. */
+  pair(project: string, name: string): string {
+    return this.#name(project, name).pair;
   }
 
   /** Forgets the names of all other projects. */
@@ -25,7 +29,11 @@ export class TaskNames {
     for (const project of this.#projects.keys()) if (!projects.has(project)) this.#projects.delete(project);
   }
 
-  #learn(projectName: string, name: string): string {
+  #name(project: string, name: string): Name {
+    return this.#projects.get(project)?.byRaw.get(name) ?? this.#learn(project, name);
+  }
+
+  #learn(projectName: string, name: string): Name {
     let project = this.#projects.get(projectName);
     if (project === undefined) {
       project = { labels: new Set(), byRaw: new Map(), capped: false };
@@ -43,14 +51,20 @@ export class TaskNames {
       }
     }
     if (project.byRaw.size >= MOST_RAW_NAMES) project.byRaw.clear();
-    project.byRaw.set(name, label);
-    return label;
+    const learned = { label, pair: `task_name="${label}"` };
+    project.byRaw.set(name, learned);
+    return learned;
   }
+}
+
+interface Name {
+  readonly label: string;
+  readonly pair: string;
 }
 
 interface Project {
   readonly labels: Set<string>;
-  readonly byRaw: Map<string, string>;
+  readonly byRaw: Map<string, Name>;
   capped: boolean;
 }
 

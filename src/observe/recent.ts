@@ -1,0 +1,71 @@
+/** How long a count that fell to 0 is still shown, so that Prometheus sees the fall; and how long a removed instance stays. */
+export const SHOWN_AFTER_MS = 15 * 60_000;
+
+/** Values by what follows the instance's own labels: `task_name="…",status="…"`. Null is none at all. */
+export type Counts = ReadonlyMap<string, number> | null;
+
+/** What is counted of one instance and outlives its fall to 0. */
+export interface Lingering {
+  readonly open: Counts;
+  readonly stuck: Counts;
+  readonly failures: Counts;
+}
+
+/** Remembers which counts of an instance were above 0, until 15 minutes after a scrape first found them at 0. */
+export class Recent {
+  readonly #instances = new Map<string, Remembered>();
+
+  /** The counts, with those that fell to 0 lately. `now` is the scrape's, epoch milliseconds. */
+  settle(instance: string, counts: Lingering, now: number): Lingering {
+    const { open, stuck, failures } = counts;
+    let remembered = this.#instances.get(instance);
+    if (remembered === undefined) {
+      if (open === null && stuck === null && failures === null) return counts;
+      remembered = { open: new Map(), stuck: new Map(), failures: new Map(), seenAt: now };
+      this.#instances.set(instance, remembered);
+    }
+    remembered.seenAt = Math.max(remembered.seenAt, now);
+    return {
+      open: settle(remembered.open, open, now),
+      stuck: settle(remembered.stuck, stuck, now),
+      failures: settle(remembered.failures, failures, now),
+    };
+  }
+
+  /** Forgets instances that no scrape since `now` has seen, and those of which nothing is left. */
+  forgetUnseen(now: number): void {
+    for (const [instance, { open, stuck, failures, seenAt }] of this.#instances) {
+      if (seenAt < now || open.size + stuck.size + failures.size === 0) this.#instances.delete(instance);
+    }
+  }
+}
+
+/** Per label set: when it was first found at 0, null while it is above. */
+type ZeroSince = Map<string, number | null>;
+
+interface Remembered {
+  readonly open: ZeroSince;
+  readonly stuck: ZeroSince;
+  readonly failures: ZeroSince;
+  seenAt: number;
+}
+
+function settle(series: ZeroSince, counts: Counts, now: number): Counts {
+  if (counts !== null) {
+    for (const [labels, count] of counts) if (count > 0 || !series.has(labels)) series.set(labels, null);
+  }
+  if (series.size === 0) return null;
+  const settled = new Map<string, number>();
+  for (const [labels, since] of series) {
+    const count = counts?.get(labels) ?? 0;
+    const zeroSince = since ?? now;
+    if (count > 0) settled.set(labels, count);
+    // A clock that is set back must not make it stay for longer.
+    else if (Math.abs(now - zeroSince) >= SHOWN_AFTER_MS) series.delete(labels);
+    else {
+      series.set(labels, zeroSince);
+      settled.set(labels, 0);
+    }
+  }
+  return settled;
+}
