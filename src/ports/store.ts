@@ -42,16 +42,24 @@ export interface Batch {
   readonly key: string;
   /** Revision that the decision was made on; 0 for an instance that the store does not know. */
   readonly expectRevision: number;
-  /** The record to keep; null removes the instance with all its tasks. */
+  /**
+   * The record to keep; null removes the instance with all its tasks, and `upserts` are not looked at. With
+   * revision 0 it writes events that belong to no instance, such as a webhook's test.
+   */
   readonly record: InstanceRecord | null;
   readonly upserts: readonly TaskState[];
   readonly removals: readonly string[];
-  /** Kept by id: one that is there already is replaced, and not delivered again while it still is pending. */
+  /**
+   * Kept by id. One that is there already is replaced and takes its place at the end; but as long as a delivery
+   * or dead letter of it is left, it stays as it is, so that each attempt sends the same bytes. Either way it
+   * goes to its webhooks, save those that it is pending for; a dead letter of it becomes a delivery again.
+   */
   readonly events: readonly EventWrite[];
   readonly names: readonly NameKnowledge[];
 }
 
 export interface EventWrite {
+  /** Its `time` is also when it was put into the outbox. */
   readonly event: TaskwatchEvent;
   /** The CloudEvent, as it is sent, signed and replayed: byte by byte. */
   readonly body: string;
@@ -61,7 +69,7 @@ export interface EventWrite {
 
 export interface ShardState {
   readonly generation: number;
-  /** With open tasks, open failures, and tasks with a verdict; the others come by `loadTasks`. */
+  /** With open tasks, open failures, and tasks with a verdict; the others come by `loadInstance`. */
   readonly instances: readonly InstanceState[];
   readonly names: readonly NameKnowledge[];
 }
@@ -75,7 +83,7 @@ export interface StateStore {
    * revision alone, and the generation that it advances makes the owner load anew.
    */
   commit(lease: Lease | null, batch: Batch): Promise<WriteResult>;
-  /** Flushes times of complete polls. Advances neither revision nor generation; unknown keys are passed over. */
+  /** Writes times of complete polls. Advances neither revision nor generation; unknown keys are passed over. */
   touch(lease: Lease, times: readonly PollTimes[]): Promise<"ok" | "fenced">;
 }
 
@@ -105,8 +113,10 @@ export type Settlement =
 
 export interface Outbox {
   /**
-   * Takes heads of lanes that are due, the longest due first, and holds them until they are settled or the
-   * lease ends. `nextDueAt` is when to ask again if nothing else wakes the asker; null when nothing waits.
+   * Takes heads of lanes that are due and holds them until they are settled or the shard's next lease is
+   * acquired. Ones that were never tried come first, due whatever `now` is, as they were committed; then the
+   * ones to try again, the longest due first. `nextDueAt` is when to ask again if nothing else wakes the asker:
+   * the least due time of what is not held, in the past where `limit` cut, null when nothing waits.
    */
   claim(
     lease: Lease,
@@ -114,7 +124,10 @@ export interface Outbox {
     limit: number,
     now: number,
   ): Promise<{ readonly deliveries: readonly Delivery[]; readonly nextDueAt: number | null } | "fenced">;
-  /** Ends the hold. All of the deliveries or none; they are of the lease's shard and of one webhook. */
+  /**
+   * Ends the hold. All of the deliveries or none; they are of the lease's shard and of one webhook. What this
+   * lease does not hold is passed over. Each settlement but `delivered` adds one to the attempts.
+   */
   settle(
     lease: Lease,
     webhook: string,
@@ -122,13 +135,22 @@ export interface Outbox {
     settlement: Settlement,
     now: number,
   ): Promise<"ok" | "fenced">;
-  /** Of one shard, per webhook with anything in it. */
+  /** Of one shard, per webhook with anything in it, sorted by its name. */
   counts(shard: number): Promise<readonly OutboxCount[]>;
+  /** Of all shards, the oldest first. */
   deadLetters(): Promise<readonly DeadLetter[]>;
-  /** Puts dead letters back as due deliveries, same id, same body. Returns the ids that it found; all when `ids` is null. */
+  /**
+   * Puts dead letters back as due deliveries, same id, same body, no attempts; all when `ids` is null. They go
+   * by a lane beside their old one, in their old order, so they neither wait for its later events nor hold
+   * them up. Advances the generation of the shards, which tells their owners. Returns the ids that it found.
+   */
   replay(ids: readonly string[] | null, now: number): Promise<readonly string[]>;
   drop(ids: readonly string[] | null): Promise<readonly string[]>;
-  /** Prunes delivered events older than `eventsBefore` and the webhook's dead letters older than theirs. Bounded work per call. */
+  /**
+   * Prunes events older than `eventsBefore`, and each webhook's dead letters older than its time in
+   * `deadBefore`. Kept are events with a delivery or a dead letter left, and those of a task that is stuck or
+   * an open failure. Bounded work per call: what one leaves, the next ones find.
+   */
   prune(
     lease: Lease,
     eventsBefore: number,
@@ -139,6 +161,7 @@ export interface Outbox {
 export interface OutboxCount {
   readonly webhook: string;
   readonly pending: number;
+  /** The least `since` of what is pending; null when nothing is. */
   readonly oldestAt: number | null;
   readonly dead: number;
 }
@@ -158,9 +181,9 @@ export interface Leases {
   /** Announces a replica for `ttl` milliseconds and returns the live ones, itself among them, sorted. */
   join(member: string, ttl: number): Promise<readonly string[]>;
   leave(member: string): Promise<void>;
-  /** Null while another owner's time has not run out. Raises the fence. */
+  /** Null while another owner's time has not run out. Raises the fence, and frees what the shard's outbox holds. */
   acquire(shard: number, member: string, ttl: number): Promise<Lease | null>;
-  /** Only with equal owner and equal fence. `generation` tells whether somebody else wrote the shard. */
+  /** In the order given. Only with equal owner and equal fence. `generation` tells whether somebody else wrote the shard. */
   renew(
     leases: readonly Lease[],
     ttl: number,
@@ -171,8 +194,12 @@ export interface Leases {
 /** Small documents outside any shard, written by compare and set: credential locks, webhook breakers, dialects. */
 export interface Notes {
   read(name: string): Promise<{ readonly value: string; readonly version: number } | null>;
-  /** False when the version is not the expected one (0: must not exist yet). A null value removes. */
+  /**
+   * False when the version is not the expected one (0: must not exist). A null value removes; a name never
+   * gets a version again that it had before.
+   */
   write(name: string, value: string | null, expectVersion: number): Promise<boolean>;
+  /** Sorted by name. */
   list(prefix: string): Promise<readonly { readonly name: string; readonly value: string }[]>;
 }
 
@@ -200,7 +227,12 @@ export interface Reader {
   tasks(filter: TaskFilter): Promise<readonly { readonly key: string; readonly task: TaskState }[]>;
   /** A task by its id, wherever it is; ids may repeat over instances. */
   task(taskId: string): Promise<readonly { readonly key: string; readonly task: TaskState }[]>;
+  /**
+   * Events of one shard come in the order of their commits. Fewer than `limit` only at the end; the cursor of an
+   * answer goes on right after it, also after events were pruned or put in.
+   */
   events(query: EventQuery): Promise<{ readonly events: readonly StoredEvent[]; readonly cursor: string }>;
+  /** Of all shards: a name that several know is there as often. */
   names(): Promise<readonly NameKnowledge[]>;
 }
 

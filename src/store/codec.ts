@@ -1,0 +1,267 @@
+import { CAUSES } from "../core/cause.ts";
+import {
+  type Acknowledgement,
+  type InstanceRecord,
+  type MutedOpening,
+  type NameEnds,
+  type TaskState,
+  type Threshold,
+  type ThresholdSource,
+  type Unreachable,
+  VERDICTS,
+  type Verdict,
+} from "../core/state.ts";
+import type { Engine } from "../core/task.ts";
+import { isOpen } from "../core/task.ts";
+import { StoreError } from "../errors.ts";
+
+/**
+ * State as the stores keep it: JSON that leaves out what is null, false or empty, because most tasks are over
+ * and most fields are then. What a store must address by itself stays outside: the id of a task, and the two
+ * poll times of an instance, which are flushed without the record.
+ */
+const VERSION = 1;
+
+const ENGINES: readonly Engine[] = ["kafka", "rabbitmq", "rocketmq"];
+const SOURCES: readonly ThresholdSource[] = [
+  "instance_by_task",
+  "instance_running_after",
+  "by_task",
+  "running_after",
+  "queued_after",
+  "no_progress_after",
+  "not_started",
+  "learned",
+];
+
+/** Which lists a task belongs to. */
+export const OPEN = 1;
+export const STUCK = 2;
+export const FAILED = 4;
+
+/** A task with any flag is part of what `load` returns. */
+export function taskFlags(task: TaskState): number {
+  return (
+    (isOpen(task.status) ? OPEN : 0) |
+    (task.verdict === null ? 0 : STUCK) |
+    (task.failedAt === null ? 0 : FAILED)
+  );
+}
+
+export function encodeTask(task: TaskState): string {
+  const { id: _outside, ...fields } = task;
+  return compact(fields);
+}
+
+export function decodeTask(id: string, text: string): TaskState {
+  return decode(`task ${quote(id)}`, text, (fields) => ({
+    id,
+    name: textOf(fields, "name", ""),
+    status: textOf(fields, "status"),
+    userName: orNull(fields, "userName", textOf),
+    params: orNull(fields, "params", textOf),
+    createdAt: orNull(fields, "createdAt", numberOf),
+    updatedAt: orNull(fields, "updatedAt", numberOf),
+    seenAt: numberOf(fields, "seenAt"),
+    sequence: numberOf(fields, "sequence"),
+    counts: countsOf(fields),
+    verdict: orNull(fields, "verdict", verdictOf),
+    failedAt: orNull(fields, "failedAt", numberOf),
+    acknowledged: orNull(fields, "acknowledged", acknowledgementOf),
+    informed: textsOf(fields, "informed"),
+    executed: flagOf(fields, "executed"),
+    unlisted: flagOf(fields, "unlisted"),
+    progress: orNull(fields, "progress", progressOf),
+    muted: orNull(fields, "muted", mutedOf),
+  }));
+}
+
+export interface RecordTimes {
+  readonly lastCompleteAt: number | null;
+  readonly lastSweepAt: number | null;
+}
+
+export function encodeRecord(record: InstanceRecord): string {
+  const { lastCompleteAt: _complete, lastSweepAt: _sweep, ...fields } = record;
+  return compact(fields);
+}
+
+export function decodeRecord(key: string, text: string, times: RecordTimes): InstanceRecord {
+  return decode(`instance ${quote(key)}`, text, (fields) => ({
+    projectId: textOf(fields, "projectId", ""),
+    instanceId: textOf(fields, "instanceId", ""),
+    name: textOf(fields, "name", ""),
+    engine: oneOf(fields, "engine", ENGINES),
+    discovered: flagOf(fields, "discovered"),
+    baselineAt: orNull(fields, "baselineAt", numberOf),
+    lastCompleteAt: times.lastCompleteAt,
+    lastSweepAt: times.lastSweepAt,
+    prunedBefore: orNull(fields, "prunedBefore", numberOf),
+    unreachable: orNull(fields, "unreachable", unreachableOf),
+    counts: countsOf(fields),
+    ended: listOf(fields, "ended").map(endsOf),
+  }));
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** What is wrong with the text, without where it was found. */
+class Malformed extends Error {}
+
+function compact(fields: object): string {
+  const kept: [string, unknown][] = [["v", VERSION]];
+  for (const [key, value] of Object.entries(fields)) if (!isDefault(value)) kept.push([key, value]);
+  return JSON.stringify(Object.fromEntries(kept));
+}
+
+function isDefault(value: unknown): boolean {
+  if (value === null || value === false || value === "") return true;
+  if (typeof value !== "object") return false;
+  return Object.keys(value).length === 0;
+}
+
+function decode<T>(what: string, text: string, build: (fields: Fields) => T): T {
+  try {
+    const fields = fieldsOf(JSON.parse(text), "the whole");
+    if (typeof fields.v === "number" && fields.v > VERSION) {
+      throw new StoreError(
+        "newer",
+        `${what} in the store has format ${fields.v}, and this version knows up to ${VERSION}: use the newer version that wrote it`,
+      );
+    }
+    if (fields.v !== VERSION) throw new Malformed("v is not a known format");
+    return build(fields);
+  } catch (cause) {
+    if (cause instanceof Malformed || cause instanceof SyntaxError) {
+      throw new StoreError("corrupt", `${what} in the store cannot be read: ${cause.message}`, { cause });
+    }
+    throw cause;
+  }
+}
+
+/** Ids come from the network: shown in full, they could break a line of the log or fill it. */
+const quote = (text: string): string => JSON.stringify(text.length > 120 ? `${text.slice(0, 120)}…` : text);
+
+function fieldsOf(value: unknown, where: string): Fields {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new Malformed(`${where} is not an object`);
+  }
+  return value as Fields;
+}
+
+/** Own properties only: a stored object has no `constructor` or `toString` unless it was written there. */
+function get(fields: Fields, key: string): unknown {
+  return Object.hasOwn(fields, key) ? fields[key] : undefined;
+}
+
+function orNull<T>(fields: Fields, key: string, read: (fields: Fields, key: string) => T): T | null {
+  const value = get(fields, key);
+  return value === undefined || value === null ? null : read(fields, key);
+}
+
+function textOf(fields: Fields, key: string, missing?: string): string {
+  const value = get(fields, key) ?? missing;
+  if (typeof value !== "string") throw new Malformed(`${key} is not a text`);
+  return value;
+}
+
+function numberOf(fields: Fields, key: string): number {
+  const value = get(fields, key);
+  if (typeof value !== "number") throw new Malformed(`${key} is not a number`);
+  return value;
+}
+
+function flagOf(fields: Fields, key: string): boolean {
+  const value = get(fields, key) ?? false;
+  if (typeof value !== "boolean") throw new Malformed(`${key} is not true or false`);
+  return value;
+}
+
+function listOf(fields: Fields, key: string): readonly unknown[] {
+  const value = get(fields, key) ?? [];
+  if (!Array.isArray(value)) throw new Malformed(`${key} is not a list`);
+  return value;
+}
+
+function textsOf(fields: Fields, key: string): readonly string[] {
+  const list = listOf(fields, key);
+  if (!list.every((item) => typeof item === "string")) throw new Malformed(`${key} is not a list of texts`);
+  return list;
+}
+
+function oneOf<T extends string>(fields: Fields, key: string, allowed: readonly T[]): T {
+  const value = get(fields, key);
+  const found = allowed.find((item) => item === value);
+  if (found === undefined) throw new Malformed(`${key} is not one of ${allowed.join(", ")}`);
+  return found;
+}
+
+/** JSON.parse makes an own property even of `__proto__`; the object is handed on as it is, for a copy would not. */
+function countsOf(fields: Fields): Readonly<Record<string, number>> {
+  const counts = fieldsOf(get(fields, "counts") ?? {}, "counts");
+  for (const value of Object.values(counts)) {
+    if (typeof value !== "number") throw new Malformed("counts holds something that is not a number");
+  }
+  return counts as Readonly<Record<string, number>>;
+}
+
+function verdictOf(fields: Fields, key: string): Verdict {
+  const verdict = fieldsOf(get(fields, key), key);
+  return {
+    kind: oneOf(verdict, "kind", VERDICTS),
+    since: numberOf(verdict, "since"),
+    threshold: thresholdOf(verdict, "threshold"),
+    announcedAt: numberOf(verdict, "announcedAt"),
+  };
+}
+
+function thresholdOf(fields: Fields, key: string): Threshold {
+  const threshold = fieldsOf(get(fields, key), key);
+  return {
+    seconds: numberOf(threshold, "seconds"),
+    source: oneOf(threshold, "source", SOURCES),
+    samples: numberOf(threshold, "samples"),
+  };
+}
+
+function acknowledgementOf(fields: Fields, key: string): Acknowledgement {
+  const acknowledged = fieldsOf(get(fields, key), key);
+  return {
+    by: textOf(acknowledged, "by"),
+    at: numberOf(acknowledged, "at"),
+    reason: orNull(acknowledged, "reason", textOf),
+  };
+}
+
+function progressOf(fields: Fields, key: string): NonNullable<TaskState["progress"]> {
+  const progress = fieldsOf(get(fields, key), key);
+  return { ratio: numberOf(progress, "ratio"), since: numberOf(progress, "since") };
+}
+
+function mutedOf(fields: Fields, key: string): MutedOpening {
+  const muted = fieldsOf(get(fields, key), key);
+  return {
+    eventId: textOf(muted, "eventId"),
+    sequence: numberOf(muted, "sequence"),
+    until: numberOf(muted, "until"),
+  };
+}
+
+function unreachableOf(fields: Fields, key: string): Unreachable {
+  const unreachable = fieldsOf(get(fields, key), key);
+  return {
+    since: numberOf(unreachable, "since"),
+    cause: oneOf(unreachable, "cause", CAUSES),
+    informed: textsOf(unreachable, "informed"),
+    muted: orNull(unreachable, "muted", mutedOf),
+  };
+}
+
+function endsOf(item: unknown): NameEnds {
+  const ends = fieldsOf(item, "ended");
+  return {
+    name: textOf(ends, "name"),
+    successAt: orNull(ends, "successAt", numberOf),
+    failureAt: orNull(ends, "failureAt", numberOf),
+  };
+}

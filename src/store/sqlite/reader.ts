@@ -1,0 +1,162 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type { EventType } from "../../core/event.ts";
+import type { TaskState } from "../../core/state.ts";
+import type { EventQuery, Reader, StoredEvent, TaskFilter } from "../../ports/store.ts";
+import { decodeRecord, decodeTask, FAILED, OPEN, STUCK } from "../codec.ts";
+import type { Database } from "./database.ts";
+import { nameOf } from "./state.ts";
+
+/** Rows that are read before other work gets its turn. */
+const SLICE = 1_000;
+
+const FLAGS: Readonly<Record<TaskFilter["state"], number>> = {
+  open: OPEN,
+  stuck: STUCK,
+  failed: FAILED,
+  all: 0,
+};
+
+interface TaskRow {
+  readonly shard: number;
+  readonly instance: string;
+  readonly id: string;
+  readonly state: string;
+}
+
+export function sqliteReader(db: Database): Reader {
+  const instances = db.prepare<{
+    shard: number;
+    key: string;
+    revision: number;
+    last_complete_at: number | null;
+    last_sweep_at: number | null;
+    record: string;
+  }>(
+    `SELECT shard, key, revision, last_complete_at, last_sweep_at, record FROM instance
+     WHERE (shard, key) > (?, ?) ORDER BY shard, key LIMIT ${SLICE}`,
+  );
+  const tasks = db.prepare<TaskRow>(
+    `SELECT shard, instance, id, state FROM task
+     WHERE (shard, instance, id) > (?, ?, ?) ORDER BY shard, instance, id LIMIT ${SLICE}`,
+  );
+  const live = db.prepare<TaskRow>(
+    `SELECT shard, instance, id, state FROM task WHERE flags > 0 AND flags & ?
+       AND (shard, instance, id) > (?, ?, ?) ORDER BY shard, instance, id LIMIT ${SLICE}`,
+  );
+  const ofInstance = db.prepare<TaskRow>(
+    "SELECT shard, instance, id, state FROM task WHERE shard = ? AND instance = ? AND flags & ? = ?",
+  );
+  const shards = db.prepare<{ shard: number }>("SELECT shard FROM shard ORDER BY shard");
+  const task = db.prepare<TaskRow>(
+    "SELECT shard, instance, id, state FROM task WHERE shard = ? AND instance = ? AND id = ?",
+  );
+  const keys = db.prepare<{ shard: number; key: string }>(
+    `SELECT shard, key FROM instance WHERE (shard, key) > (?, ?) ORDER BY shard, key LIMIT ${SLICE}`,
+  );
+  const names = db.prepare<{ project_id: string; name: string; executed: number; sketch: string | null }>(
+    "SELECT project_id, name, executed, sketch FROM name ORDER BY project_id, name, shard",
+  );
+
+  return {
+    async instances() {
+      const found: Awaited<ReturnType<Reader["instances"]>>[number][] = [];
+      for await (const row of slices((last: { shard: number; key: string } | null) =>
+        db.read(() => instances.all(last?.shard ?? -1, last?.key ?? "")),
+      )) {
+        const { shard, key, revision } = row;
+        const times = { lastCompleteAt: row.last_complete_at, lastSweepAt: row.last_sweep_at };
+        found.push({ key, shard, revision, record: decodeRecord(key, row.record, times) });
+      }
+      return found;
+    },
+
+    async tasks({ state, key }) {
+      const flag = FLAGS[state];
+      if (key !== undefined) {
+        const rows = db.read(() =>
+          shards.all().flatMap(({ shard }) => ofInstance.all(shard, key, flag, flag)),
+        );
+        return rows.map(found);
+      }
+      const rows: { key: string; task: TaskState }[] = [];
+      const read = (last: TaskRow | null): TaskRow[] => {
+        const after = [last?.shard ?? -1, last?.instance ?? "", last?.id ?? ""] as const;
+        return db.read(() => (flag === 0 ? tasks.all(...after) : live.all(flag, ...after)));
+      };
+      for await (const row of slices(read)) rows.push(found(row));
+      return rows;
+    },
+
+    async task(taskId) {
+      const rows: { key: string; task: TaskState }[] = [];
+      for await (const { shard, key } of slices((last: { shard: number; key: string } | null) =>
+        db.read(() => keys.all(last?.shard ?? -1, last?.key ?? "")),
+      )) {
+        const row = task.get(shard, key, taskId);
+        if (row !== undefined) rows.push(found(row));
+      }
+      return rows;
+    },
+
+    events: eventReader(db),
+
+    async names() {
+      return db.read(() => names.all()).map(nameOf);
+    },
+  };
+}
+
+const found = (row: TaskRow): { key: string; task: TaskState } => ({
+  key: row.instance,
+  task: decodeTask(row.id, row.state),
+});
+
+/** All rows in the order of their key, read slice by slice with a turn of the event loop in between. */
+async function* slices<Row>(read: (last: Row | null) => readonly Row[]): AsyncGenerator<Row, void, void> {
+  let last: Row | null = null;
+  for (;;) {
+    const rows: readonly Row[] = read(last);
+    yield* rows;
+    if (rows.length < SLICE) return;
+    last = rows.at(-1) ?? null;
+    await nextTurn();
+  }
+}
+
+function eventReader(db: Database): Reader["events"] {
+  const columns = "seq, id, type, time";
+  const ofTask = db.prepare<StoredEvent & { seq: number }>(
+    `SELECT ${columns}, body FROM event WHERE task_id = ? AND seq > ? ORDER BY seq LIMIT ?`,
+  );
+  const any = db.prepare<{ seq: number; type: EventType }>(
+    "SELECT seq, type FROM event WHERE seq > ? ORDER BY seq LIMIT ?",
+  );
+  const one = db.prepare<StoredEvent>("SELECT id, type, time, body FROM event WHERE seq = ?");
+
+  return async ({ after, limit, types, taskId }: EventQuery) => {
+    const wanted = types === undefined ? null : new Set<string>(types);
+    const events: StoredEvent[] = [];
+    let seq = positionOf(after);
+    while (events.length < limit) {
+      const rows = db.read(() =>
+        taskId === undefined ? any.all(seq, SLICE) : ofTask.all(taskId, seq, SLICE),
+      );
+      for (const row of rows) {
+        if (events.length === limit) break;
+        seq = row.seq;
+        if (wanted !== null && !wanted.has(row.type)) continue;
+        const event = one.get(row.seq);
+        if (event !== undefined) events.push({ ...event });
+      }
+      if (rows.length < SLICE) break;
+      await nextTurn();
+    }
+    return { events, cursor: String(seq) };
+  };
+}
+
+/** A cursor that nobody handed out begins at the oldest: the caller gets too much, never too little. */
+function positionOf(cursor: string | undefined): number {
+  const position = Number(cursor ?? 0);
+  return Number.isSafeInteger(position) && position > 0 ? position : 0;
+}
