@@ -10,6 +10,8 @@ export interface Refusal {
   readonly status: number;
   readonly code: string;
   readonly message: string;
+  /** Of the body; default: the gateway's for its codes, else the service's. */
+  readonly shape?: ErrorShape | undefined;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -42,10 +44,10 @@ export function json(status: number, body: string, headers?: Readonly<Record<str
  * The body of a refusal. Codes that begin with `APIGW.` come from the gateway: they get its shape unless another
  * is asked for, and the prefix that the simulator was told to use.
  */
-export function refuse(refusal: Refusal, requestId: string, prefix: CodePrefix, shape?: ErrorShape): Answer {
+export function refuse(refusal: Refusal, requestId: string, prefix: CodePrefix): Answer {
   const gateway = refusal.code.startsWith("APIGW.");
   const code = gateway ? `${prefix}.${refusal.code.slice("APIGW.".length)}` : refusal.code;
-  const chosen = shape ?? (gateway ? "gateway" : "dms");
+  const chosen = refusal.shape ?? (gateway ? "gateway" : "dms");
   const content = errorBody(chosen, refusal.status, code, refusal.message, requestId);
   const type = chosen === "html" ? "text/html" : chosen === "text" ? "text/plain" : undefined;
   const headers = { ...refusal.headers, ...(type ? { "Content-Type": type } : {}) };

@@ -1,20 +1,30 @@
 import { z } from "zod";
 import { type FaultRule, faultRule } from "./faults.ts";
 import { type KeyPair, type KeyState, keyPair } from "./keys.ts";
-import { dialect } from "./pages.ts";
-import { type LoggedRequest, type RequestFilter, type WorstWindow, worstWindow } from "./request-log.ts";
-import type { PageHook, Service } from "./service.ts";
+import { type LoadInput, loadOptions, startLoad } from "./load.ts";
+import { changeDialect } from "./pages.ts";
+import { problemsOf } from "./problems.ts";
 import {
-  changeTask,
-  type NewTask,
-  newTask,
-  type Task,
-  type TaskChange,
-  taskChange,
-  taskJson,
-} from "./tasks.ts";
-import { parseDuration } from "./time.ts";
-import { type NewInstance, type NewProject, newInstance, newProject } from "./world.ts";
+  type LoggedRequest,
+  matchesRequest,
+  type RequestFilter,
+  type WorstWindow,
+  worstWindow,
+} from "./request-log.ts";
+import type { PageHook, Service } from "./service.ts";
+import { runStep, type StepInput, step } from "./step.ts";
+import { type NewTask, newTask, type Task, type TaskChange, taskChange, taskJson } from "./tasks.ts";
+import { milliseconds } from "./time.ts";
+import {
+  type InstanceOf,
+  type NewInstance,
+  type NewProject,
+  newInstance,
+  newProject,
+  type ProjectChange,
+  projectChange,
+  type Transition,
+} from "./world.ts";
 
 /** Where a task or an instance is: names or ids; without a project, the first that has the instance. */
 export interface Place {
@@ -28,18 +38,43 @@ export interface Ids {
   readonly task: string;
 }
 
-export const projectChange = z.strictObject({
-  dialect: z.strictObject(dialect.partial().shape).optional(),
-  requests_per_second: z.number().positive().nullable().optional(),
-});
-export type ProjectChange = z.input<typeof projectChange>;
-
 /** What a test or a person can do to the simulated cloud. All input is checked; errors name the path. */
 export class Control {
   readonly #service: Service;
 
-  constructor(service: Service) {
+  /** Run again by `reset`. */
+  readonly #script: readonly StepInput[];
+
+  /** @param script steps to begin with */
+  constructor(service: Service, script: readonly StepInput[] = []) {
     this.#service = service;
+    this.#script = script;
+    this.run(script);
+  }
+
+  /**
+   * Does steps: those without a time, or whose time has come, at once and in order; the others when their time has
+   * come. Nothing is done when one of them is not valid. Returns what each gave, null for those that wait.
+   */
+  run(steps: readonly StepInput[]): unknown[] {
+    const parsed = parse(z.array(step), steps, "steps");
+    const start = this.now();
+    return parsed.map((one, index) => {
+      try {
+        return runStep(this, this.#service.world, one, start);
+      } catch (error) {
+        throw new Error(`steps.${index}: ${error instanceof Error ? error.message : String(error)}`, {
+          cause: error,
+        });
+      }
+    });
+  }
+
+  /** Makes instances, each with a history, and changes their tasks at a steady rate from now on. */
+  addLoad(load: LoadInput, project?: string): void {
+    this.now();
+    const { world } = this.#service;
+    startLoad(world, world.project(project), parse(loadOptions, load, "load"));
   }
 
   /** Epoch ms by the simulator's clock. */
@@ -49,11 +84,28 @@ export class Control {
 
   /** Moves the clock on by ms or `1h30m`; what is due until then has happened. Returns the new time. */
   advance(by: number | string): number {
-    const ms = parseDuration(by);
+    const ms = milliseconds(by);
     if (ms === undefined)
       throw new Error(`advance: not a duration: ${JSON.stringify(by)}; allowed: 30s, 1h30m, ms`);
     this.#service.world.advance(ms);
     return this.now();
+  }
+
+  /** Projects with their dialect, limit and instances. */
+  projects(): Record<string, unknown>[] {
+    this.now();
+    return [...this.#service.world.projects.values()].map((project) => ({
+      id: project.id,
+      name: project.name,
+      dialect: project.dialect,
+      requests_per_second: project.requestsPerSecond,
+      instances: [...project.instances.values()].map(({ id, name, engine, tasks }) => ({
+        id,
+        name,
+        engine,
+        tasks: tasks.items.length,
+      })),
+    }));
   }
 
   /** How far the Date header is ahead of the clock, ms. */
@@ -63,22 +115,22 @@ export class Control {
 
   /** Creates a task; its status then follows the plan it was given. */
   createTask(place: Place, task: NewTask): Ids {
-    const now = this.now();
-    const { project, instance } = this.#service.world.instance(place.instance, place.project);
-    const created = this.#service.world.addTask(instance, parse(newTask, task, "task"), now);
-    return { project: project.id, instance: instance.id, task: created.id };
+    this.now();
+    const found = this.#service.world.instance(place.instance, place.project);
+    const created = this.#service.world.addTask(found, parse(newTask, task, "task"));
+    return { project: found.project.id, instance: found.instance.id, task: created.id };
   }
 
   /** Changes a task by hand; a new status ends its plan. */
   updateTask(place: Place, id: string, change: TaskChange): void {
-    changeTask(this.#find(place, id), parse(taskChange, change, "task"), this.now());
+    const { found, task } = this.#find(place, id);
+    this.#service.world.changeTask(found, task, parse(taskChange, change, "task"));
   }
 
   /** The task is gone from every list. */
   deleteTask(place: Place, id: string): void {
-    const task = this.#find(place, id);
-    const { instance } = this.#service.world.instance(place.instance, place.project);
-    if (!instance.tasks.remove(task)) instance.scheduled.remove(task);
+    const { found, task } = this.#find(place, id);
+    this.#service.world.removeTask(found, task);
   }
 
   /** The tasks of an instance as they are served, newest first; the scheduled ones are apart. */
@@ -99,9 +151,7 @@ export class Control {
   setProject(change: ProjectChange, reference?: string): void {
     const project = this.#service.world.project(reference);
     const parsed = parse(projectChange, change, "project");
-    const given = Object.entries(change.dialect ?? {}).filter(([, value]) => value !== undefined);
-    if (parsed.dialect)
-      project.dialect = parse(dialect, { ...project.dialect, ...Object.fromEntries(given) }, "dialect");
+    if (parsed.dialect) project.dialect = changeDialect(project.dialect, parsed.dialect);
     if (parsed.requests_per_second !== undefined) project.requestsPerSecond = parsed.requests_per_second;
   }
 
@@ -171,8 +221,8 @@ export class Control {
   }
 
   /** The last requests, oldest first. */
-  requests(filter?: RequestFilter): LoggedRequest[] {
-    return this.#service.log.list(filter);
+  requests(filter: RequestFilter = {}): LoggedRequest[] {
+    return this.#service.log.list().filter((entry) => matchesRequest(entry, filter));
   }
 
   /** Requests since the start or the last clear, also those no longer in the log. */
@@ -192,23 +242,38 @@ export class Control {
     );
   }
 
-  /** Back to what the simulator was started with: projects, keys, clock, faults, log, and no script. */
-  reset(): void {
-    this.#service.reset();
+  /** What happened to tasks, oldest first; `after`: only those with a greater seq. */
+  transitions(after = 0): Transition[] {
+    this.now();
+    return this.#service.world.transitions.list().filter((transition) => transition.seq > after);
   }
 
-  #find(place: Place, id: string): Task {
+  /** Steps that could not be done when their time came. */
+  problems(): { time: number; message: string }[] {
+    return this.#service.world.problems.list();
+  }
+
+  /** Back to what the simulator was started with: projects, keys, clock, faults, log, steps. */
+  reset(): void {
+    this.#service.reset();
+    this.run(this.#script);
+  }
+
+  #find(place: Place, id: string): { found: InstanceOf; task: Task } {
     this.now();
-    const { instance } = this.#service.world.instance(place.instance, place.project);
-    const task = instance.tasks.get(id) ?? instance.scheduled.get(id);
-    if (task) return task;
+    const found = this.#service.world.instance(place.instance, place.project);
+    const task = found.instance.tasks.get(id) ?? found.instance.scheduled.get(id);
+    if (task) return { found, task };
     throw new Error(`unknown task ${JSON.stringify(id)} of instance ${JSON.stringify(place.instance)}`);
   }
 }
 
-function parse<T extends z.ZodType>(schema: T, input: unknown, what: string): z.output<T> {
+/** The value as the schema gives it. @throws Error that names each wrong path, what was found and what is allowed */
+export function parse<T extends z.ZodType>(schema: T, input: unknown, what: string): z.output<T> {
   const result = schema.safeParse(input);
   if (result.success) return result.data;
-  const issues = result.error.issues.map((issue) => `${[what, ...issue.path].join(".")}: ${issue.message}`);
+  const issues = problemsOf(result.error, input).map(
+    ({ path, message }) => `${[what, ...path].join(".")}: ${message}`,
+  );
   throw new Error(issues.join("; "));
 }

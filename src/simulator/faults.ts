@@ -1,9 +1,12 @@
 import { z } from "zod";
-import { ERROR_SHAPES, type ErrorShape, type Refusal } from "./answers.ts";
-import { globTest } from "./glob.ts";
+import { compileGlob } from "../util/glob.ts";
+import { ERROR_SHAPES, type Refusal } from "./answers.ts";
 import { MALFORMED } from "./malformed.ts";
 import { throttled } from "./rate-limit.ts";
 import { duration } from "./time.ts";
+
+/** Old rules that have nothing left to do are kept for their counts, up to so many. */
+const MAX_SPENT = 100;
 
 const globs = z.union([z.string(), z.array(z.string())]).optional();
 
@@ -121,7 +124,6 @@ export interface ActiveFault {
   readonly delay: number;
   /** The answer instead of the service's. */
   readonly refusal: Refusal | null;
-  readonly shape: ErrorShape | undefined;
   /** What happens to the answer on its way. */
   readonly damage: Damage | null;
   readonly shift: Shift | null;
@@ -159,6 +161,8 @@ export class Faults {
     ];
     const [project, instance, operation, key] = tests;
     this.clear(id);
+    if (this.#entries.length >= MAX_SPENT)
+      this.#entries = this.#entries.filter((entry) => !isSpent(entry, now));
     this.#entries.push({
       id,
       rule,
@@ -183,12 +187,16 @@ export class Faults {
     return this.#entries.map(({ id, rule, hits }) => ({ id, kind: rule.kind, hits }));
   }
 
+  get none(): boolean {
+    return this.#entries.length === 0;
+  }
+
   pick(target: FaultTarget, now: number, random: () => number): ActiveFault | null {
     for (const entry of this.#entries) {
       const { rule } = entry;
-      if (now >= entry.until || !entry.matches(target)) continue;
+      if (isSpent(entry, now) || !entry.matches(target)) continue;
       entry.seen += 1;
-      if (entry.seen <= rule.skip || entry.hits >= (rule.times ?? Number.POSITIVE_INFINITY)) continue;
+      if (entry.seen <= rule.skip) continue;
       if (rule.probability < 1 && random() >= rule.probability) continue;
       entry.hits += 1;
       return activate(entry.id, rule);
@@ -197,8 +205,18 @@ export class Faults {
   }
 }
 
+function isSpent(entry: Entry, now: number): boolean {
+  return now >= entry.until || entry.hits >= (entry.rule.times ?? Number.POSITIVE_INFINITY);
+}
+
+function globTest(globs: string | readonly string[] | undefined): (names: readonly string[]) => boolean {
+  if (globs === undefined) return () => true;
+  const tests = (typeof globs === "string" ? [globs] : globs).map(compileGlob);
+  return (names) => names.some((name) => tests.some((test) => test(name)));
+}
+
 function activate(id: string, rule: z.output<typeof faultRule>): ActiveFault {
-  const plain = { id, delay: rule.delay, refusal: null, shape: undefined, damage: null, shift: null };
+  const plain = { id, delay: rule.delay, refusal: null, damage: null, shift: null };
   switch (rule.kind) {
     case "throttled":
       return { ...plain, refusal: throttled(rule.limit, rule.retry_after) };
@@ -207,8 +225,8 @@ function activate(id: string, rule: z.output<typeof faultRule>): ActiveFault {
       return { ...plain, refusal: { status: 404, code: "DMS.10240407", message } };
     }
     case "error": {
-      const { status, code, message, headers } = rule;
-      return { ...plain, refusal: { status, code, message, headers }, shape: rule.shape };
+      const { status, code, message, headers, shape } = rule;
+      return { ...plain, refusal: { status, code, message, headers, shape } };
     }
     case "shift":
       return { ...plain, shift: rule };

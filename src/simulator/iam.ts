@@ -44,14 +44,15 @@ export function issueToken(
   lifetime: number,
 ): Answer | Refusal {
   const parsed = login.safeParse(parseJson(body));
-  if (!parsed.success) return { status: 400, code: "IAM.0011", message: "Request body is invalid." };
+  if (!parsed.success)
+    return { status: 400, code: "IAM.0011", message: "Request body is invalid.", shape: "iam" };
   const { user } = parsed.data.auth.identity.password;
   const scope = parsed.data.auth.scope.project;
   const project = [...world.projects.values()].find(
     (candidate) => candidate.id === scope.id || candidate.name === scope.name,
   );
   if (!project || !knows(project, user)) {
-    return { status: 401, code: "IAM.0001", message: "The username or password is wrong." };
+    return { status: 401, code: "IAM.0001", message: "The username or password is wrong.", shape: "iam" };
   }
   world.keys.addToken(token, [project.id], now + lifetime);
   const content = {

@@ -5,28 +5,52 @@ import { firstCreatedAfter } from "./task-list.ts";
 import type { Task } from "./tasks.ts";
 import { parseCompactTime, parseOffset } from "./time.ts";
 
-/** How a project's task lists page, count, order and filter. The sources disagree, so every form can be had. */
-export const dialect = z.strictObject({
+const fields = {
   /** The parameter that moves through the list, and the ordinal of the first task; `none` ignores both. */
-  paging: z.enum(["start1", "start0", "offset0", "offset1", "none"]).default("start1"),
-  unknown_parameters: z.enum(["ignore", "reject"]).default("ignore"),
+  paging: z.enum(["start1", "start0", "offset0", "offset1", "none"]),
+  unknown_parameters: z.enum(["ignore", "reject"]),
   /** start or offset below the first ordinal. */
-  below_first: z.enum(["clamp", "reject"]).default("clamp"),
-  default_limit: z.int().positive().default(10),
-  max_limit: z.int().positive().default(100),
-  over_limit: z.enum(["clamp", "reject"]).default("clamp"),
+  below_first: z.enum(["clamp", "reject"]),
+  default_limit: z.int().positive(),
+  max_limit: z.int().positive(),
+  over_limit: z.enum(["clamp", "reject"]),
   /** `string`, `number`: of the tasks that match; `total`: of all the instance has; `page`: of this page. */
-  task_count: z.enum(["string", "number", "absent", "null", "total", "page"]).default("string"),
-  order: z.enum(["newest", "oldest"]).default("newest"),
-  filter: z.boolean().default(true),
-  end: z.enum(["inclusive", "exclusive"]).default("inclusive"),
+  task_count: z.enum(["string", "number", "absent", "null", "total", "page"]),
+  order: z.enum(["newest", "oldest"]),
+  filter: z.boolean(),
+  end: z.enum(["inclusive", "exclusive"]),
   /** The zone that begin_time and end_time are read in. */
   utc_offset: z
     .string()
-    .refine((text) => parseOffset(text) !== undefined, "not an offset; allowed: +00:00 to +14:00, -12:00")
-    .default("+00:00"),
-});
-export type Dialect = z.output<typeof dialect>;
+    .refine((text) => parseOffset(text) !== undefined, "not an offset; allowed: +00:00, +08:00, -05:30"),
+};
+
+export type Dialect = z.output<z.ZodObject<typeof fields>>;
+
+const DEFAULT_DIALECT: Dialect = {
+  paging: "start1",
+  unknown_parameters: "ignore",
+  below_first: "clamp",
+  default_limit: 10,
+  max_limit: 100,
+  over_limit: "clamp",
+  task_count: "string",
+  order: "newest",
+  filter: true,
+  end: "inclusive",
+  utc_offset: "+00:00",
+};
+
+/** What of a dialect can be given; the rest stays as it is. */
+export const dialectChange = z.strictObject(fields).partial();
+
+/** How a project's task lists page, count, order and filter. The sources disagree, so every form can be had. */
+export const dialect = dialectChange.transform((change) => changeDialect(DEFAULT_DIALECT, change));
+
+export function changeDialect(before: Dialect, change: z.output<typeof dialectChange>): Dialect {
+  const given = Object.entries(change).filter(([, value]) => value !== undefined);
+  return { ...before, ...Object.fromEntries(given) };
+}
 
 export interface PageRequest {
   /** 0-based place of the first task of the page in the list. */

@@ -1,5 +1,6 @@
 /** One request as it was seen. `status` is 0 while it is not answered, or when the connection was cut. */
 export interface LoggedRequest {
+  /** From 1, also over those no longer in the log. */
   readonly seq: number;
   /** Epoch ms by the simulator's clock, at arrival. */
   readonly time: number;
@@ -35,45 +36,16 @@ export interface WorstWindow {
   readonly from: number;
 }
 
-/** The last requests, at most `size`; the total counts all. */
-export class RequestLog {
-  readonly #size: number;
-  readonly #ring: LoggedRequest[] = [];
-  #total = 0;
-
-  constructor(size: number) {
-    this.#size = size;
-  }
-
-  get total(): number {
-    return this.#total;
-  }
-
-  add(request: Omit<LoggedRequest, "seq" | "status" | "code" | "fault">): LoggedRequest {
-    const entry = { ...request, seq: this.#total + 1, status: 0, code: "", fault: "" };
-    this.#ring[this.#total % this.#size] = entry;
-    this.#total += 1;
-    return entry;
-  }
-
-  /** Oldest first. */
-  list(filter: RequestFilter = {}): LoggedRequest[] {
-    const split = this.#ring.length < this.#size ? 0 : this.#total % this.#size;
-    return [...this.#ring.slice(split), ...this.#ring.slice(0, split)].filter(
-      (entry) =>
-        (filter.project === undefined || entry.project === filter.project) &&
-        (filter.instance === undefined || entry.instance === filter.instance) &&
-        (filter.operation === undefined || entry.operation === filter.operation) &&
-        (filter.key === undefined || entry.key === filter.key) &&
-        (filter.status === undefined || entry.status === filter.status) &&
-        (filter.after === undefined || entry.seq > filter.after),
-    );
-  }
-
-  clear(): void {
-    this.#ring.length = 0;
-    this.#total = 0;
-  }
+/** Over every filter that is set. */
+export function matchesRequest(entry: LoggedRequest, filter: RequestFilter): boolean {
+  return (
+    (filter.project === undefined || entry.project === filter.project) &&
+    (filter.instance === undefined || entry.instance === filter.instance) &&
+    (filter.operation === undefined || entry.operation === filter.operation) &&
+    (filter.key === undefined || entry.key === filter.key) &&
+    (filter.status === undefined || entry.status === filter.status) &&
+    (filter.after === undefined || entry.seq > filter.after)
+  );
 }
 
 /** Over every window [t, t + lengthMs) that begins at one of the times; `times` ascending. */

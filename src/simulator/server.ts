@@ -1,15 +1,15 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
-import type { z } from "zod";
 import { systemClock } from "../platform/clock.ts";
 import { Control } from "./control.ts";
 import { answerControl } from "./control-http.ts";
 import { deliver } from "./deliver.ts";
 import { readBody } from "./read-body.ts";
-import { Service, type serviceOptions } from "./service.ts";
+import { Service, type ServiceOptions } from "./service.ts";
+import type { StepInput } from "./step.ts";
 
-export interface SimulatorOptions extends z.input<typeof serviceOptions> {
+export interface SimulatorOptions extends ServiceOptions {
   /** Default 127.0.0.1. */
   readonly host?: string;
   /** Default: a free one. */
@@ -18,6 +18,8 @@ export interface SimulatorOptions extends z.input<typeof serviceOptions> {
   readonly clock?: () => number;
   /** Real waits of slow answers. */
   readonly sleep?: (ms: number, signal?: AbortSignal) => Promise<void>;
+  /** What happens by itself; see step.ts. */
+  readonly steps?: readonly StepInput[] | undefined;
   /** PEM texts: serve https instead of http. */
   readonly tls?: { readonly key: string; readonly cert: string };
 }
@@ -39,11 +41,12 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     port = 0,
     clock = systemClock.now,
     sleep = systemClock.sleep,
+    steps,
     tls,
     ...rest
   } = options;
   const service = new Service(rest, clock);
-  const control = new Control(service);
+  const control = new Control(service, steps);
   const closing = new AbortController();
   const handle = (request: IncomingMessage, response: ServerResponse): void => {
     void answer(request, response).catch((error: unknown) => {

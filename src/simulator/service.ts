@@ -5,9 +5,11 @@ import { type ActiveFault, Faults } from "./faults.ts";
 import { issueToken, listProjects } from "./iam.ts";
 import type { Caller } from "./keys.ts";
 import { Metadata, metadataOptions } from "./metadata.ts";
+import { problemsOf } from "./problems.ts";
 import { hexId } from "./random.ts";
 import { admit } from "./rate-limit.ts";
-import { RequestLog } from "./request-log.ts";
+import type { LoggedRequest } from "./request-log.ts";
+import { Ring } from "./ring.ts";
 import { findRoute, type Route } from "./routes.ts";
 import { parseQuery } from "./signature.ts";
 import { duration } from "./time.ts";
@@ -60,7 +62,7 @@ export class Service {
   world: World;
   metadata: Metadata;
   readonly faults = new Faults();
-  readonly log: RequestLog;
+  readonly log: Ring<Omit<LoggedRequest, "seq">>;
   prefix: CodePrefix;
   dateSkew: number;
   pageHook: PageHook | null = null;
@@ -69,20 +71,25 @@ export class Service {
 
   constructor(options: ServiceOptions, clock: () => number) {
     const parsed = serviceOptions.safeParse(options);
-    if (!parsed.success) throw new Error(`simulator options: ${z.prettifyError(parsed.error)}`);
+    if (!parsed.success) {
+      const problems = problemsOf(parsed.error, options).map(
+        ({ path, message }) => `${path.join(".")}: ${message}`,
+      );
+      throw new Error(`simulator options: ${problems.join("; ")}`);
+    }
     this.options = parsed.data;
     this.clock = clock;
     this.prefix = this.options.code_prefix;
     this.dateSkew = this.options.date_skew;
-    this.log = new RequestLog(this.options.log_size);
-    this.world = new World(clock, this.options.seed);
+    this.log = new Ring(this.options.log_size);
+    this.world = new World(clock, this.options.seed, this.options.log_size);
     this.metadata = new Metadata(this.world, this.options.metadata);
     for (const project of this.options.projects) this.world.addProject(project);
   }
 
   /** Back to the options it was made with: projects, keys, clock, faults, log. */
   reset(): void {
-    this.world = new World(this.clock, this.options.seed);
+    this.world = new World(this.clock, this.options.seed, this.options.log_size);
     this.metadata = new Metadata(this.world, this.options.metadata);
     for (const project of this.options.projects) this.world.addProject(project);
     this.prefix = this.options.code_prefix;
@@ -109,13 +116,18 @@ export class Service {
       task: route.task,
       query,
       key,
+      status: 0,
+      code: "",
+      fault: "",
     });
     const requestId = hexId(`request ${this.#requests++}`);
-    const fault = this.faults.pick(this.#target(route, key), now, this.world.random);
+    const fault = this.faults.none
+      ? null
+      : this.faults.pick(this.#target(route, key), now, this.world.random);
     if (fault) entry.fault = fault.id;
     const result =
       fault?.refusal ?? this.#dispatch(route, { ...call, path, query, headers, body }, requestId, now);
-    const answer = "code" in result ? refuse(result, requestId, this.prefix, fault?.shape) : result;
+    const answer = "code" in result ? refuse(result, requestId, this.prefix) : result;
     entry.status = answer.status;
     if ("code" in result) entry.code = result.code;
     else if (route.operation === "list_tasks") this.#afterPage(route, fault);
@@ -182,10 +194,12 @@ export class Service {
   }
 
   #afterPage(route: Route, fault: ActiveFault | null): void {
-    const instance = this.world.projects.get(route.project)?.instances.get(route.instance);
-    if (!instance) return;
-    if (fault?.shift && instance.pages === fault.shift.after_page)
-      this.world.shiftList(instance, fault.shift);
+    const project = this.world.projects.get(route.project);
+    const instance = project?.instances.get(route.instance);
+    if (!project || !instance) return;
+    if (fault?.shift && instance.pages === fault.shift.after_page) {
+      this.world.shiftList({ project, instance }, fault.shift);
+    }
     this.pageHook?.({ project: route.project, instance: route.instance, page: instance.pages });
   }
 

@@ -31,6 +31,9 @@ export interface Task {
   json: string | null;
 }
 
+/** The end of a task that leaves the list without a final status. */
+export const VANISHES = "vanishes";
+
 export const FINAL_STATUSES: ReadonlySet<string> = new Set(["SUCCESS", "FAILED", "CANCELLED", "DELETED"]);
 
 const fields = {
@@ -44,7 +47,7 @@ const fields = {
   fields: z.record(z.string(), z.unknown()).optional(),
 };
 
-/** A task to create. Without `queued_for` and `runs_for` it stays in its status until it is changed. */
+/** A task to create. With a status and no `queued_for` it stays in that status until its end. Without `queued_for` and `runs_for` it stays in its status until it is changed. */
 export const newTask = z.strictObject({
   ...fields,
   id: z.string().optional(),
@@ -88,6 +91,17 @@ export function makeTask(input: z.output<typeof newTask>, now: number, id: strin
     plan: planned ? { queuedFor, runsFor, ends: input.ends ?? "SUCCESS" } : null,
     json: null,
   };
+}
+
+/** When the task goes on by its plan, and to what, in order. */
+export function planOf(task: Task): [at: number, status: string][] {
+  const { plan } = task;
+  if (!plan) return [];
+  const starts = task.createdAt + plan.queuedFor;
+  const phases: [number, string][] =
+    plan.queuedFor > 0 && task.status !== "EXECUTING" ? [[starts, "EXECUTING"]] : [];
+  if (plan.runsFor !== null) phases.push([starts + plan.runsFor, plan.ends]);
+  return phases;
 }
 
 /** Applies a change by hand; the task's plan ends when its status is set. */

@@ -1,21 +1,15 @@
 import { z } from "zod";
-
-const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+import { parseDuration } from "../util/duration.ts";
 
 /** Milliseconds of `500ms`, `30s`, `1h30m`, `7d`, or of a number of milliseconds; undefined when it is none. */
-export function parseDuration(text: string | number): number | undefined {
-  if (typeof text === "number") return Number.isFinite(text) && text >= 0 ? text : undefined;
-  if (!/^(\d+(\.\d+)?(ms|s|m|h|d))+$/.test(text)) return undefined;
-  let total = 0;
-  for (const part of text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/g)) {
-    total += Number(part[1]) * (UNITS[part[2] ?? ""] ?? 0);
-  }
-  return total;
+export function milliseconds(value: string | number): number | undefined {
+  if (typeof value === "string") return parseDuration(value);
+  return Number.isFinite(value) && value >= 0 ? value : undefined;
 }
 
 /** A duration in a scenario or a control call: a number of milliseconds or `1h30m`. Parsed to milliseconds. */
 export const duration = z.union([z.number(), z.string()]).transform((value, context) => {
-  const ms = parseDuration(value);
+  const ms = milliseconds(value);
   if (ms !== undefined) return ms;
   context.addIssue(
     `not a duration: ${JSON.stringify(value)}; allowed: 500ms, 30s, 1h30m, 7d, or milliseconds`,

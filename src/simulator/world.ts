@@ -1,10 +1,20 @@
 import { z } from "zod";
 import type { Shift } from "./faults.ts";
 import { KeyRing, keyPair } from "./keys.ts";
-import { type Dialect, dialect } from "./pages.ts";
+import { type Dialect, dialect, dialectChange } from "./pages.ts";
 import { hexId, seededRandom, uuid } from "./random.ts";
+import { Ring } from "./ring.ts";
 import { TaskList } from "./task-list.ts";
-import { makeTask, type newTask, setStatus, type Task } from "./tasks.ts";
+import {
+  changeTask,
+  makeTask,
+  type newTask,
+  planOf,
+  setStatus,
+  type Task,
+  type taskChange,
+  VANISHES,
+} from "./tasks.ts";
 import { instant } from "./time.ts";
 import { Timeline } from "./timeline.ts";
 
@@ -38,6 +48,13 @@ export const newProject = z.strictObject({
 });
 export type NewProject = z.input<typeof newProject>;
 
+/** What of a project can be changed; what is not named stays. */
+export const projectChange = z.strictObject({
+  dialect: dialectChange.optional(),
+  requests_per_second: z.number().positive().nullable().optional(),
+});
+export type ProjectChange = z.input<typeof projectChange>;
+
 export interface Instance {
   readonly id: string;
   readonly name: string;
@@ -62,43 +79,85 @@ export interface Project {
   readonly recent: number[];
 }
 
+/** An instance and the project that has it. */
+export interface InstanceOf {
+  readonly project: Project;
+  readonly instance: Instance;
+}
+
 export const DEMO_KEY = {
   access_key: "SIMULATORACCESSKEY00",
   secret_key: "SimulatorSecretKey0000000000000000000000",
 };
 export const DEFAULT_PROJECT_ID = "0605768a3300d5762fd0c002e2bbd3f9";
 
+/** A change of a task as it happened; `from` null: created, `to` null: gone. */
+export interface Transition {
+  readonly seq: number;
+  /** Epoch ms. */
+  readonly time: number;
+  readonly project: string;
+  readonly instance: string;
+  readonly task: string;
+  readonly name: string;
+  readonly from: string | null;
+  readonly to: string | null;
+}
+
 /** The cloud that is simulated: projects, instances, tasks, keys, and what happens next. */
 export class World {
   readonly keys = new KeyRing();
-  readonly timeline = new Timeline();
   readonly projects = new Map<string, Project>();
+  /** What happened to tasks, for comparison with what a client reports. */
+  readonly transitions: Ring<Omit<Transition, "seq">>;
+  /** Steps that could not be done when their time came. */
+  readonly problems = new Ring<{ readonly time: number; readonly message: string }>(100);
   readonly random: () => number;
+  readonly #timeline = new Timeline();
   readonly #base: () => number;
   #offset = 0;
+  /** Set while something runs that was due then. */
+  #moment: number | null = null;
   #ids = 0;
   /** Part of made-up task ids, so that a simulator that is started again does not repeat them. */
   readonly #origin: number;
 
-  constructor(base: () => number, seed: number) {
+  constructor(base: () => number, seed: number, logSize: number) {
     this.#base = base;
     this.#origin = base();
     this.random = seededRandom(seed);
+    this.transitions = new Ring(logSize);
   }
 
   /** Epoch ms by the simulator's clock; what was due until then has happened. */
   settle(): number {
     const now = this.now();
-    this.timeline.runUntil(now);
+    this.#timeline.runUntil(now);
     return now;
   }
 
+  /** Epoch ms by the simulator's clock; within something scheduled, the time it was due. */
   now(): number {
-    return this.#base() + this.#offset;
+    return this.#moment ?? this.#base() + this.#offset;
   }
 
   advance(ms: number): void {
     this.#offset += ms;
+  }
+
+  /** An error that `run` throws is kept in `problems`. */
+  schedule(at: number, run: () => void): void {
+    this.#timeline.add(at, () => {
+      const before = this.#moment;
+      this.#moment = at;
+      try {
+        run();
+      } catch (error) {
+        this.problems.add({ time: at, message: error instanceof Error ? error.message : String(error) });
+      } finally {
+        this.#moment = before;
+      }
+    });
   }
 
   addProject(input: z.output<typeof newProject>): Project {
@@ -135,39 +194,64 @@ export class World {
     return instance;
   }
 
-  /** Creates a task at `at`; its plan runs from its creation, so steps that lie in the past happen at once. */
-  addTask(instance: Instance, input: z.output<typeof newTask>, at: number): Task {
-    const task = makeTask(input, at, hexId(`task ${this.#origin} ${this.#ids++}`));
-    const list = task.scheduleAt === null ? instance.tasks : instance.scheduled;
-    list.add(task);
-    this.#follow(task, list, at);
+  /** Creates a task now; its plan runs from its creation, so what lies in the past has happened at once. */
+  addTask(place: InstanceOf, input: z.output<typeof newTask>): Task {
+    const now = this.now();
+    const task = makeTask(input, now, hexId(`task ${this.#origin} ${this.#ids++}`));
+    listOf(place.instance, task).add(task);
+    for (const [at, status] of planOf(task)) {
+      const { plan } = task;
+      if (at <= now) this.#apply(place, task, status, at);
+      else this.schedule(at, () => (task.plan === plan ? this.endPhase(place, task, status, at) : undefined));
+    }
+    this.#record(place, task, null, task.status);
     return task;
   }
 
-  #follow(task: Task, list: TaskList, at: number): void {
-    const plan = task.plan;
-    if (!plan) return;
-    const starts = task.createdAt + plan.queuedFor;
-    const go = (time: number, change: () => void): void => {
-      if (time <= at) change();
-      else this.timeline.add(time, () => (task.plan === plan ? change() : undefined));
-    };
-    if (task.status === "CREATED") go(starts, () => setStatus(task, "EXECUTING", starts));
-    if (plan.runsFor === null) return;
-    const ended = starts + plan.runsFor;
-    go(ended, () => {
-      if (plan.ends === "vanishes") list.remove(task);
-      else setStatus(task, plan.ends, ended);
+  /** Changes a task by hand. */
+  changeTask(place: InstanceOf, task: Task, change: z.output<typeof taskChange>): void {
+    const from = task.status;
+    changeTask(task, change, this.now());
+    if (task.status !== from) this.#record(place, task, from, task.status);
+  }
+
+  /** The task goes on to a status, or vanishes. */
+  endPhase(place: InstanceOf, task: Task, status: string, at: number): void {
+    const from = task.status;
+    this.#apply(place, task, status, at);
+    this.#record(place, task, from, status === VANISHES ? null : status);
+  }
+
+  removeTask(place: InstanceOf, task: Task): void {
+    this.endPhase(place, task, VANISHES, this.now());
+  }
+
+  #apply(place: InstanceOf, task: Task, status: string, at: number): void {
+    if (status === VANISHES) {
+      task.plan = null;
+      listOf(place.instance, task).remove(task);
+    } else setStatus(task, status, at);
+  }
+
+  #record({ project, instance }: InstanceOf, task: Task, from: string | null, to: string | null): void {
+    this.transitions.add({
+      time: this.now(),
+      project: project.id,
+      instance: instance.id,
+      task: task.id,
+      name: task.name,
+      from,
+      to,
     });
   }
 
   /** Deletes and adds tasks at the moment between two pages. */
-  shiftList(instance: Instance, shift: Shift): void {
+  shiftList(place: InstanceOf, shift: Shift): void {
     for (let left = shift.delete; left > 0; left--) {
-      const task = instance.tasks.items.at(shift.from === "newest" ? -1 : 0);
-      if (task) instance.tasks.remove(task);
+      const task = place.instance.tasks.items.at(shift.from === "newest" ? -1 : 0);
+      if (task) this.removeTask(place, task);
     }
-    for (let left = shift.add; left > 0; left--) this.addTask(instance, { name: "shifted" }, this.now());
+    for (let left = shift.add; left > 0; left--) this.addTask(place, { name: "shifted" });
   }
 
   /** By id or name, else the first. */
@@ -184,7 +268,7 @@ export class World {
   }
 
   /** By id or name in one project, or in the first that has it. */
-  instance(reference: string, projectReference?: string): { project: Project; instance: Instance } {
+  instance(reference: string, projectReference?: string): InstanceOf {
     const projects =
       projectReference === undefined ? this.projects.values() : [this.project(projectReference)];
     for (const project of projects) {
@@ -198,4 +282,8 @@ export class World {
 function findByName(project: Project, name: string): Instance | undefined {
   for (const instance of project.instances.values()) if (instance.name === name) return instance;
   return undefined;
+}
+
+function listOf(instance: Instance, task: Task): TaskList {
+  return task.scheduleAt === null ? instance.tasks : instance.scheduled;
 }
