@@ -35,7 +35,12 @@ export interface DecisionInput {
   readonly bornWatched: boolean;
 }
 
-/** All that one atomic commit writes, and what to tell of it. Nothing to write and nothing to tell: `changed` is false. */
+/**
+ * All that one atomic commit writes, and what to tell of it. `changed` is false when there is nothing to commit.
+ * The record is the one to go on with in any case: an unchanged poll still moves the times of the last complete
+ * poll, which are flushed apart. Facts are told in any case too: what lasts, such as a malformed row, is a fact at
+ * every poll.
+ */
 export interface Decision {
   readonly changed: boolean;
   readonly record: InstanceRecord;
@@ -52,6 +57,8 @@ export interface Learned {
   readonly executed: boolean;
   /** Duration of a run that ended in SUCCESS; null when only `executed` is news. */
   readonly seconds: number | null;
+  /** When the run ended, by the cloud's clock; when it was seen, where `seconds` is null. */
+  readonly at: number;
 }
 
 /** Something for the log and the counters. Emitted after the commit, and lost with a crash: events are not. */

@@ -43,6 +43,7 @@ export interface TaskState {
   readonly name: string;
   readonly status: string;
   readonly userName: string | null;
+  /** Masked and capped; null where privacy hides them. */
   readonly params: string | null;
   readonly createdAt: number | null;
   readonly updatedAt: number | null;
@@ -58,14 +59,18 @@ export interface TaskState {
   readonly verdict: Verdict | null;
   /** Set while the task is an open failure: when the failure was committed. */
   readonly failedAt: number | null;
+  /** Of the incident that was open last; null again when a new one opens or a task that ended starts anew. */
   readonly acknowledged: Acknowledgement | null;
   /** Webhooks that were sent the beginning of the incident that is open now; they also get its end. */
   readonly informed: readonly string[];
   /** Seen EXECUTING (or in an unknown status) at least once. */
   readonly executed: boolean;
-  /** Ended, or went missing, or is older than every window: the cloud no longer lists it. */
+  /**
+   * Vanished: gone from a complete listing, and by its id answered 404. The state then says DELETED, so that whoever
+   * counts open tasks need not know of this; `task.vanished` told the status that it had.
+   */
   readonly unlisted: boolean;
-  /** 0 to 1, and when it last grew, where the engine tells progress. */
+  /** The most that was seen, 0 to 1, and when it last grew, where the engine tells progress. */
   readonly progress: { readonly ratio: number; readonly since: number } | null;
   /** The incident's opening event was held back by maintenance: what to send when the window ends. */
   readonly muted: MutedOpening | null;

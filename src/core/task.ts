@@ -1,3 +1,5 @@
+import type { Cause } from "./cause.ts";
+
 /** The seven statuses that the cloud documents. The set is open: any other text is a status too, and not final. */
 export const STATUSES = [
   "CREATED",
@@ -52,6 +54,8 @@ export interface Listing {
   readonly complete: boolean;
   /** Why the listing is not complete; null if it is. */
   readonly gap: string | null;
+  /** The gap as one of the closed set: that of the call that failed, or `bad_response` where paging did not add up. */
+  readonly cause: Cause | null;
   readonly window: Window;
   /** The cloud's clock when it answered, from the Date header; the local clock where there was none. */
   readonly cloudNow: number;

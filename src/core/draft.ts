@@ -1,0 +1,182 @@
+import { count } from "./counts.ts";
+import { type EventDetail, iso, taskData } from "./data.ts";
+import type { Decision, Fact, Learned } from "./decision.ts";
+import { type EventType, eventId, type Resolution, type TaskwatchEvent } from "./event.ts";
+import { spell } from "./reason.ts";
+import { inform, route } from "./routing.ts";
+import type { Rules } from "./rules.ts";
+import type { InstanceRecord, InstanceState, TaskState } from "./state.ts";
+
+export type Editable<T> = { -readonly [K in keyof T]: T[K] };
+
+/**
+ * A decision in the making. Tasks are copied when they are first touched; the state that was given in stays as
+ * it is, so that a commit that fails leaves nothing behind.
+ */
+export interface Draft {
+  readonly state: InstanceState;
+  readonly rules: Rules;
+  /** Local time of the commit. */
+  readonly now: number;
+  /** The same moment by the cloud's clock. */
+  readonly cloudNow: number;
+  record: InstanceRecord;
+  readonly edits: Map<string, Editable<TaskState>>;
+  readonly removals: Set<string>;
+  readonly events: TaskwatchEvent[];
+  readonly learned: Learned[];
+  readonly facts: Fact[];
+}
+
+export const draftOf = (state: InstanceState, rules: Rules, now: number, cloudNow = now): Draft => ({
+  state,
+  rules,
+  now,
+  cloudNow,
+  record: state.record,
+  edits: new Map(),
+  removals: new Set(),
+  events: [],
+  learned: [],
+  facts: [],
+});
+
+/** `record` is the one to go on with; only what differs in `draft.record` counts as a change. */
+export const decisionOf = (draft: Draft, record: InstanceRecord = draft.record): Decision => {
+  for (const id of draft.removals) draft.edits.delete(id);
+  return {
+    changed:
+      draft.record !== draft.state.record ||
+      draft.edits.size > 0 ||
+      draft.removals.size > 0 ||
+      draft.events.length > 0 ||
+      draft.learned.length > 0,
+    record,
+    upserts: [...draft.edits.values()],
+    // One that the store never had need not be removed from it.
+    removals: [...draft.removals].filter((id) => draft.state.tasks.has(id)),
+    events: draft.events,
+    learned: draft.learned,
+    facts: draft.facts,
+  };
+};
+
+/** The task to change. Write only what differs: a task that was asked for here is written. */
+export function edit(draft: Draft, task: TaskState): Editable<TaskState> {
+  const known = draft.edits.get(task.id);
+  if (known !== undefined) return known;
+  const copy = { ...task };
+  draft.edits.set(task.id, copy);
+  return copy;
+}
+
+/** The task as this decision has it so far. */
+export const current = (draft: Draft, task: TaskState): TaskState => draft.edits.get(task.id) ?? task;
+
+/** Every task as this decision has it so far, the new ones last. */
+export function* tasksOf(draft: Draft): Generator<TaskState> {
+  for (const [id, task] of draft.state.tasks) yield draft.edits.get(id) ?? task;
+  for (const [id, task] of draft.edits) if (!draft.state.tasks.has(id)) yield task;
+}
+
+interface Telling {
+  readonly type: EventType;
+  /** Content key that the id is made from; see `TaskState.counts`. */
+  readonly happening: string;
+  readonly detail: EventDetail;
+  /** Also to these, whatever they want. */
+  readonly informed?: readonly string[];
+}
+
+/** One more event of this task. */
+export function tell(draft: Draft, task: Editable<TaskState>, telling: Telling): TaskwatchEvent {
+  const { rules } = draft;
+  const next = count(task.counts, telling.happening);
+  task.counts = next.counts;
+  task.sequence += 1;
+  const data = taskData(rules, task, task.sequence, draft.cloudNow, telling.detail);
+  const event: TaskwatchEvent = {
+    id: eventId(rules.project.id, rules.instance.id, task.id, next.happening, next.occurrence),
+    type: telling.type,
+    time: draft.now,
+    data,
+    webhooks: route(rules.webhooks, { type: telling.type, data }, telling.informed),
+  };
+  draft.events.push(event);
+  return event;
+}
+
+/**
+ * Tells the beginning of an incident, or its next stage (a change of verdict, a stuck task that failed). Under
+ * maintenance it is recorded only, and remembered: it is sent when the window ends, if it still holds.
+ */
+export function tellOpening(draft: Draft, task: Editable<TaskState>, telling: Telling): void {
+  const until = draft.rules.mutedUntil(draft.now, task);
+  const detail = until === null ? telling.detail : { ...telling.detail, muted: true };
+  const event = tell(draft, task, { ...telling, detail });
+  task.muted = until === null ? null : { eventId: event.id, sequence: task.sequence, until };
+  task.informed = inform(task.informed, event.webhooks);
+}
+
+export type Closing =
+  | { readonly from: "failure"; readonly resolution: Resolution }
+  | { readonly from: "stuck"; readonly resolution: Resolution };
+
+/**
+ * Tells the end of an incident, to whoever wants it and to whoever was sent the beginning. One that began and
+ * ended inside maintenance was never announced: its end is recorded only. The caller sets what it ends.
+ */
+export function tellClosing(
+  draft: Draft,
+  task: Editable<TaskState>,
+  closing: Closing,
+  detail: EventDetail,
+): void {
+  const unannounced = task.muted !== null && task.informed.length === 0;
+  tell(draft, task, {
+    type: "task.recovered",
+    happening: `recovered:${closing.from}:${closing.resolution}`,
+    detail: {
+      ...detail,
+      recovered_from: closing.from,
+      resolution: closing.resolution,
+      ...(unannounced ? { muted: true } : {}),
+    },
+    informed: task.informed,
+  });
+  task.informed = [];
+  task.muted = null;
+  draft.facts.push({
+    kind: "recovered",
+    taskId: task.id,
+    taskName: task.name,
+    resolution: closing.resolution,
+    reason: detail.reason,
+  });
+}
+
+/** Sends the opening that maintenance held back, under its own id and sequence, once the window is over. */
+export function releaseMuted(draft: Draft, task: TaskState): void {
+  const { muted } = task;
+  if (muted === null) return;
+  const until = draft.rules.mutedUntil(draft.now, task);
+  if (until !== null) {
+    if (until > muted.until) edit(draft, task).muted = { ...muted, until };
+    return;
+  }
+  const copy = edit(draft, task);
+  copy.muted = null;
+  const { verdict } = copy;
+  if (copy.failedAt === null && verdict === null) return;
+  const type = copy.failedAt === null ? "task.stuck" : "task.failed";
+  const began = copy.failedAt ?? verdict?.since ?? draft.now;
+  const data = taskData(draft.rules, copy, muted.sequence, draft.cloudNow, {
+    reason: `still ${type === "task.failed" ? "failed" : `stuck (${verdict?.kind})`} after maintenance, ${spell((draft.now - began) / 1000)} after it began`,
+    verdict: verdict?.kind ?? null,
+    threshold: verdict?.threshold ?? null,
+    muted_until: iso(muted.until),
+  });
+  const webhooks = route(draft.rules.webhooks, { type, data });
+  draft.events.push({ id: muted.eventId, type, time: draft.now, data, webhooks });
+  copy.informed = inform(copy.informed, webhooks);
+}

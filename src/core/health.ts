@@ -1,0 +1,211 @@
+import { type Cause, INSTANCE_ONLY_CAUSES } from "./cause.ts";
+import { count } from "./counts.ts";
+import { type EventDetail, instanceData, iso, projectData } from "./data.ts";
+import { type EventData, type EventType, eventId, type TaskwatchEvent } from "./event.ts";
+import { spell } from "./reason.ts";
+import { route } from "./routing.ts";
+import type { Rules } from "./rules.ts";
+import type { InstanceRecord, MutedOpening, Unreachable } from "./state.ts";
+
+/** Polls of one instance that failed in a row up to now. */
+export interface Streak {
+  readonly count: number;
+  /** Local time of the first of them. */
+  readonly since: number;
+  /** Of the last one. */
+  readonly cause: Cause;
+}
+
+/** The record to go on with; it and the events are written together when `changed`. */
+export interface HealthDecision {
+  readonly changed: boolean;
+  readonly record: InstanceRecord;
+  readonly events: readonly TaskwatchEvent[];
+}
+
+const POLLS = 3;
+const PATIENCE = 120_000;
+
+/** Three polls in a row failed, and two minutes. A clock that went back since must not delay it. */
+export const isDown = (streak: Streak | null, now: number): streak is Streak =>
+  streak !== null && streak.count >= POLLS && Math.abs(now - streak.since) >= PATIENCE;
+
+/**
+ * Reachability of one instance after a poll, or by time alone. `streak` is null after a poll that gave a listing.
+ * `projectDown`: the project is unreachable or about to be (`ProjectTally.near`): the instance then says nothing of
+ * its own, but it does say the end of what it had said before. Another cause while it is down is no news.
+ */
+export function instanceHealth(
+  record: InstanceRecord,
+  rules: Rules,
+  streak: Streak | null,
+  projectDown: boolean,
+  now: number,
+): HealthDecision {
+  const scope: Scope = { kind: "instance", rules, now };
+  if (streak === null) return recover(record, scope, "the instance answers again");
+  if (record.unreachable !== null) return projectDown ? unchanged(record) : release(record, scope);
+  if (projectDown || !isDown(streak, now)) return unchanged(record);
+  const reason = `${streak.count} polls in a row failed: ${streak.cause}`;
+  return fall(record, scope, streak.cause, streak.since, reason);
+}
+
+/** How the instances of one project fare. */
+export interface ProjectTally {
+  readonly total: number;
+  /** How many are down (`isDown`), by cause. */
+  readonly failingByCause: ReadonlyMap<Cause, number>;
+  readonly credentialsRefused: boolean;
+}
+
+/** What makes a whole project unreachable; null for nothing. */
+export function projectCause({ total, failingByCause, credentialsRefused }: ProjectTally): Cause | null {
+  if (credentialsRefused) return "credentials_rejected";
+  let worst: Cause | null = null;
+  let most = 0;
+  for (const [cause, failing] of failingByCause) {
+    if (INSTANCE_ONLY_CAUSES.has(cause) || failing < 3 || failing * 2 <= total) continue;
+    // More than half can be of one cause only, but a caller's counts may be from different moments.
+    if (failing > most) [worst, most] = [cause, failing];
+  }
+  return worst;
+}
+
+/**
+ * Counts the streaks of all instances of a project, null for those that answer. `tally` counts those that are down.
+ * `near` says that the project is on its way there by the streaks as they are: its instances then wait with news of
+ * their own, so that the first three do not tell what the project is about to tell for all.
+ */
+export function tallyProject(
+  streaks: Iterable<Streak | null>,
+  credentialsRefused: boolean,
+  now: number,
+): { readonly tally: ProjectTally; readonly near: boolean } {
+  let total = 0;
+  const down = new Map<Cause, number>();
+  const failing = new Map<Cause, number>();
+  for (const streak of streaks) {
+    total += 1;
+    if (streak === null) continue;
+    failing.set(streak.cause, (failing.get(streak.cause) ?? 0) + 1);
+    if (isDown(streak, now)) down.set(streak.cause, (down.get(streak.cause) ?? 0) + 1);
+  }
+  return {
+    tally: { total, failingByCause: down, credentialsRefused },
+    near: projectCause({ total, failingByCause: failing, credentialsRefused }) !== null,
+  };
+}
+
+/** What the health of a project needs of the rules. `mutedUntil` judges windows that match the project as a whole. */
+export type ProjectRules = Pick<Rules, "project" | "webhooks" | "externalUrl" | "mutedUntil">;
+
+/** Reachability of a project. `record` is that of its pseudo-instance, whose `instanceId` is empty. */
+export function projectHealth(
+  record: InstanceRecord,
+  rules: ProjectRules,
+  tally: ProjectTally,
+  now: number,
+): HealthDecision {
+  const scope: Scope = { kind: "project", rules, now };
+  const cause = projectCause(tally);
+  if (cause === null) return recover(record, scope, "the project answers again");
+  if (record.unreachable !== null) return release(record, scope);
+  const failing = tally.failingByCause.get(cause) ?? 0;
+  const reason =
+    cause === "credentials_rejected"
+      ? "the credentials are refused"
+      : `${failing} of ${tally.total} instances fail: ${cause}`;
+  return fall(record, scope, cause, now, reason);
+}
+
+type Scope =
+  | { readonly kind: "instance"; readonly rules: Rules; readonly now: number }
+  | { readonly kind: "project"; readonly rules: ProjectRules; readonly now: number };
+
+const unchanged = (record: InstanceRecord): HealthDecision => ({ changed: false, record, events: [] });
+
+const dataOf = (scope: Scope, detail: EventDetail): EventData =>
+  scope.kind === "instance" ? instanceData(scope.rules, detail) : projectData(scope.rules, detail);
+
+function make(
+  record: InstanceRecord,
+  scope: Scope,
+  word: "unreachable" | "reachable",
+  detail: EventDetail,
+  informed: readonly string[] = [],
+): { readonly counts: InstanceRecord["counts"]; readonly event: TaskwatchEvent } {
+  const type = `${scope.kind}.${word}` as const satisfies EventType;
+  const { counts, happening, occurrence } = count(record.counts, `${word}:${scope.kind}`);
+  const id = eventId(record.projectId, record.instanceId, "", happening, occurrence);
+  const data = dataOf(scope, detail);
+  const webhooks = route(scope.rules.webhooks, { type, data }, informed);
+  return { counts, event: { id, type, time: scope.now, data, webhooks } };
+}
+
+function fall(
+  record: InstanceRecord,
+  scope: Scope,
+  cause: Cause,
+  since: number,
+  reason: string,
+): HealthDecision {
+  const until = scope.rules.mutedUntil(scope.now, null);
+  const { counts, event } = make(record, scope, "unreachable", {
+    reason,
+    cause,
+    since: iso(since),
+    muted: until !== null,
+  });
+  const muted: MutedOpening | null = until === null ? null : { eventId: event.id, sequence: 0, until };
+  const unreachable: Unreachable = { since, cause, informed: event.webhooks, muted };
+  return { changed: true, record: { ...record, counts, unreachable }, events: [event] };
+}
+
+/** The end of what maintenance never let out is recorded only. */
+function recover(record: InstanceRecord, scope: Scope, reason: string): HealthDecision {
+  const { unreachable } = record;
+  if (unreachable === null) return unchanged(record);
+  const { cause, since, informed, muted } = unreachable;
+  const { counts, event } = make(
+    record,
+    scope,
+    "reachable",
+    {
+      reason: `${reason}, after ${spell((scope.now - since) / 1000)}`,
+      cause,
+      since: iso(since),
+      muted: muted !== null,
+    },
+    informed,
+  );
+  return { changed: true, record: { ...record, counts, unreachable: null }, events: [event] };
+}
+
+/** Sends the opening that maintenance held back, under its own id, once the window is over. */
+function release(record: InstanceRecord, scope: Scope): HealthDecision {
+  const { unreachable } = record;
+  if (unreachable === null || unreachable.muted === null) return unchanged(record);
+  const { muted, cause, since } = unreachable;
+  const until = scope.rules.mutedUntil(scope.now, null);
+  if (until !== null) {
+    if (until <= muted.until) return unchanged(record);
+    return {
+      changed: true,
+      record: { ...record, unreachable: { ...unreachable, muted: { ...muted, until } } },
+      events: [],
+    };
+  }
+  const type = `${scope.kind}.unreachable` as const satisfies EventType;
+  const data = dataOf(scope, {
+    reason: `still unreachable (${cause}) after maintenance`,
+    cause,
+    since: iso(since),
+    muted_until: iso(muted.until),
+  });
+  const webhooks = route(scope.rules.webhooks, { type, data });
+  return {
+    changed: true,
+    record: { ...record, unreachable: { ...unreachable, informed: webhooks, muted: null } },
+    events: [{ id: muted.eventId, type, time: scope.now, data, webhooks }],
+  };
+}

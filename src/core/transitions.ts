@@ -1,0 +1,232 @@
+import { keyPart } from "./counts.ts";
+import { durationSeconds } from "./data.ts";
+import { type Draft, type Editable, edit, tell, tellClosing, tellOpening } from "./draft.ts";
+import { noteEnd } from "./ends.ts";
+import type { EventType } from "./event.ts";
+import { maskParams } from "./params.ts";
+import type { Rules } from "./rules.ts";
+import type { TaskState } from "./state.ts";
+import { isFinal, isKnownStatus, isOpen, type ObservedTask } from "./task.ts";
+
+const FINAL_EVENTS: ReadonlyMap<string, EventType> = new Map([
+  ["SUCCESS", "task.succeeded"],
+  ["FAILED", "task.failed"],
+  ["CANCELLED", "task.cancelled"],
+  ["DELETED", "task.deleted"],
+]);
+
+/** Seen running: in EXECUTING or in a status that is not known. */
+const isExecution = (status: string): boolean => status === "EXECUTING" || !isKnownStatus(status);
+
+/**
+ * Does this sighting tell anything that is not known? Compares only, and keeps what is known where the sighting
+ * is silent. A parameter text is taken once, not compared: it does not change, and masking it costs.
+ */
+export function differs(known: TaskState, seen: ObservedTask, privacy: Rules["privacy"]): boolean {
+  return (
+    known.status !== seen.status ||
+    known.unlisted ||
+    known.name !== seen.name ||
+    (seen.createdAt !== null && seen.createdAt !== known.createdAt) ||
+    (seen.updatedAt !== null && (known.updatedAt === null || seen.updatedAt > known.updatedAt)) ||
+    (privacy.userNames
+      ? seen.userName !== null && seen.userName !== known.userName
+      : known.userName !== null) ||
+    (privacy.taskParams
+      ? known.params === null && seen.params !== null && seen.params !== ""
+      : known.params !== null)
+  );
+}
+
+/**
+ * A task that is known to have ended and is shown open with an older updated_at: the reader got an old copy, the
+ * task did not come back. Everything else that differs is a transition, also backwards and also without dates:
+ * to miss a failure is worse than to tell of a change too many.
+ */
+export const isStale = (known: TaskState, seen: ObservedTask): boolean =>
+  isFinal(known.status) &&
+  isOpen(seen.status) &&
+  known.updatedAt !== null &&
+  seen.updatedAt !== null &&
+  seen.updatedAt < known.updatedAt;
+
+/** Takes what a sighting of a known task tells, and tells of a change of its status. */
+export function observe(draft: Draft, known: TaskState, seen: ObservedTask): void {
+  if (!differs(known, seen, draft.rules.privacy)) return;
+  if (isStale(known, seen)) {
+    const reason = `shown as ${seen.status} with an older updated_at than ${known.status}`;
+    draft.facts.push({ kind: "stale_sighting", taskId: known.id, reason });
+    return;
+  }
+  const task = edit(draft, known);
+  const from = known.status;
+  const moved = from !== seen.status;
+  copySighting(draft, task, seen, moved);
+  if (moved) enter(draft, task, from, `status ${from} -> ${seen.status}`);
+  else if (isFinal(task.status)) noteEnd(draft, task);
+}
+
+/**
+ * Records a task that was not known. `silent` for what had ended before the instance was first polled: recorded,
+ * and learned from, but nobody is told.
+ */
+export function discover(draft: Draft, seen: ObservedTask, silent: boolean): void {
+  const task: Editable<TaskState> = {
+    id: seen.id,
+    name: seen.name,
+    status: seen.status,
+    userName: null,
+    params: null,
+    createdAt: null,
+    updatedAt: null,
+    seenAt: draft.now,
+    sequence: 0,
+    counts: {},
+    verdict: null,
+    failedAt: null,
+    acknowledged: null,
+    informed: [],
+    executed: false,
+    unlisted: false,
+    progress: null,
+    muted: null,
+  };
+  draft.edits.set(task.id, task);
+  copySighting(draft, task, seen, true);
+  if (!silent) {
+    enter(draft, task, null, `first seen as ${seen.status}`);
+    return;
+  }
+  noteEnd(draft, task);
+  learnRun(draft, task);
+}
+
+function copySighting(draft: Draft, task: Editable<TaskState>, seen: ObservedTask, moved: boolean): void {
+  const { privacy } = draft.rules;
+  task.name = seen.name;
+  task.status = seen.status;
+  task.unlisted = false;
+  task.createdAt = seen.createdAt ?? task.createdAt;
+  // In a new status an old time would make a wrong duration; in the same one a smaller time is an old copy.
+  if (moved) task.updatedAt = seen.updatedAt;
+  else if (seen.updatedAt !== null) task.updatedAt = Math.max(seen.updatedAt, task.updatedAt ?? 0);
+  task.userName = privacy.userNames ? (seen.userName ?? task.userName) : null;
+  task.params = privacy.taskParams ? (task.params ?? maskParams(seen.params)) : null;
+}
+
+/** The task entered its status from `from`, or was first seen in it: what that tells, ends and begins. */
+function enter(draft: Draft, task: Editable<TaskState>, from: string | null, reason: string): void {
+  const { status } = task;
+  const verdict = task.verdict;
+  if (isFinal(status)) task.verdict = null;
+  if (from !== null && isFinal(from) && isOpen(status)) {
+    // A new run: what was acknowledged and how far it had come belong to the old one.
+    task.acknowledged = null;
+    task.progress = null;
+  }
+
+  const wasStuck = verdict !== null;
+  const type = FINAL_EVENTS.get(status) ?? (from === null ? "task.started" : "task.status_changed");
+  const detail = {
+    reason,
+    previous_status: from,
+    was_stuck: wasStuck,
+    ...(wasStuck && isFinal(status) ? { previous_verdict: verdict.kind } : {}),
+  };
+  const happening = `${type.slice("task.".length)}:${keyPart(status)}`;
+  if (status === "FAILED") {
+    // A stuck task that fails goes on with its incident: whoever was told of the verdict stays informed.
+    task.failedAt = draft.now;
+    task.acknowledged = null;
+    tellOpening(draft, task, { type, happening, detail });
+  } else {
+    tell(draft, task, { type, happening, detail });
+  }
+  tellTransition(draft, task, from, reason);
+
+  if (wasStuck && isFinal(status) && status !== "FAILED") {
+    tellClosing(
+      draft,
+      task,
+      { from: "stuck", resolution: "ended" },
+      { reason: `ended ${status}`, previous_status: from, previous_verdict: verdict.kind, was_stuck: true },
+    );
+  }
+  // Only a success or a new run undoes a failure. A row that turns DELETED or CANCELLED was tidied up.
+  if (task.failedAt !== null && (isOpen(status) || status === "SUCCESS")) {
+    task.failedAt = null;
+    tellClosing(
+      draft,
+      task,
+      { from: "failure", resolution: "moved_on" },
+      { reason: `no longer failed: ${status}`, previous_status: from },
+    );
+  }
+
+  if (isExecution(status) && !task.executed) {
+    task.executed = true;
+    draft.learned.push({ name: task.name, executed: true, seconds: null, at: draft.cloudNow });
+  }
+  noteEnd(draft, task);
+  learnRun(draft, task);
+}
+
+function tellTransition(draft: Draft, task: TaskState, from: string | null, reason: string): void {
+  const delay = task.updatedAt === null ? -1 : draft.cloudNow - task.updatedAt;
+  draft.facts.push({
+    kind: "transition",
+    taskId: task.id,
+    taskName: task.name,
+    from,
+    status: task.status,
+    reason,
+    delaySeconds: delay < 0 ? null : delay / 1000,
+    durationSeconds: isFinal(task.status) ? durationSeconds(task, draft.cloudNow) : null,
+  });
+  if (!isKnownStatus(task.status)) {
+    draft.facts.push({ kind: "unknown_status", taskId: task.id, status: task.status });
+  }
+}
+
+function learnRun(draft: Draft, task: TaskState): void {
+  if (task.status !== "SUCCESS") return;
+  const seconds = durationSeconds(task, draft.cloudNow);
+  if (seconds === null || task.updatedAt === null) return;
+  draft.learned.push({ name: task.name, executed: task.executed, seconds, at: task.updatedAt });
+}
+
+/**
+ * An open task that a complete listing does not show and that is not there by its id. The state says DELETED from
+ * now on; the event tells the status that it had. If it is shown again after all, that is a transition like any.
+ */
+export function vanish(draft: Draft, known: TaskState): void {
+  const task = edit(draft, known);
+  const { status, verdict } = task;
+  const reason = `${status}, gone from the list and not found by its id`;
+  tell(draft, task, {
+    type: "task.vanished",
+    happening: `vanished:${keyPart(status)}`,
+    detail: { reason, was_stuck: verdict !== null, previous_verdict: verdict?.kind ?? null },
+  });
+  if (verdict !== null) {
+    task.verdict = null;
+    tellClosing(
+      draft,
+      task,
+      { from: "stuck", resolution: "vanished" },
+      { reason, previous_verdict: verdict.kind, was_stuck: true },
+    );
+  }
+  task.status = "DELETED";
+  task.unlisted = true;
+  draft.facts.push({
+    kind: "transition",
+    taskId: task.id,
+    taskName: task.name,
+    from: status,
+    status: "DELETED",
+    reason,
+    delaySeconds: null,
+    durationSeconds: null,
+  });
+}

@@ -1,0 +1,138 @@
+import type { Knowledge } from "./decision.ts";
+import { type Draft, edit, tellClosing, tellOpening } from "./draft.ts";
+import { SOURCE_TEXT, spell } from "./reason.ts";
+import type { StuckRules } from "./rules.ts";
+import type { TaskState, Threshold, VerdictKind } from "./state.ts";
+import { isFinal } from "./task.ts";
+import { queuedThreshold, runningThreshold } from "./thresholds.ts";
+
+export interface Judgement {
+  readonly kind: VerdictKind;
+  readonly threshold: Threshold;
+}
+
+export interface Times {
+  readonly now: number;
+  readonly cloudNow: number;
+}
+
+/** CREATED and WAITING are queued; an unknown status counts as running. */
+const isQueued = (status: string): boolean => status === "CREATED" || status === "WAITING";
+
+/**
+ * Age in seconds by the cloud's clock. Where created_at is missing or lies ahead, the time since the task was
+ * first recorded: it can only be shorter than the age, so nothing is judged early, and nothing hangs unjudged.
+ */
+export function ageSeconds(task: Pick<TaskState, "createdAt" | "seenAt">, { now, cloudNow }: Times): number {
+  const age = task.createdAt === null ? -1 : cloudNow - task.createdAt;
+  return (age >= 0 ? age : Math.max(0, now - task.seenAt)) / 1000;
+}
+
+/** The limit that holds for an open task in its present status. `executed`: was its name seen to go on to EXECUTING? */
+export const limitOf = (
+  stuck: StuckRules,
+  knowledge: Knowledge,
+  task: Pick<TaskState, "name" | "status">,
+  executed: boolean,
+): Threshold =>
+  isQueued(task.status)
+    ? queuedThreshold(stuck, knowledge, task.name, executed)
+    : runningThreshold(stuck, knowledge, task.name);
+
+/**
+ * The verdict that an open task deserves now, null for none. One that it has is not taken back while the same
+ * limit holds, although a clock may have gone back; nor because a learned limit moved, which would flap.
+ * Age comes before progress: a task has one verdict at a time, and over its limit is the plainer one.
+ */
+export function judge(
+  task: TaskState,
+  stuck: StuckRules,
+  knowledge: Knowledge,
+  executed: (name: string) => boolean,
+  times: Times,
+): Judgement | null {
+  if (isFinal(task.status) || task.acknowledged !== null) return null;
+  const { verdict } = task;
+  const queued = isQueued(task.status);
+  const kind = queued ? "queued_too_long" : "running_too_long";
+  const limit = limitOf(stuck, knowledge, task, !queued || executed(task.name));
+  if (ageSeconds(task, times) > limit.seconds) return { kind, threshold: limit };
+  if (verdict?.kind === kind && (limit.source === "learned" || limit.seconds <= verdict.threshold.seconds)) {
+    return { kind, threshold: verdict.threshold };
+  }
+  if (
+    stuck.noProgressAfter !== null &&
+    task.progress !== null &&
+    times.now - task.progress.since > stuck.noProgressAfter
+  ) {
+    const seconds = stuck.noProgressAfter / 1000;
+    return { kind: "no_progress", threshold: { seconds, source: "no_progress_after", samples: 0 } };
+  }
+  return null;
+}
+
+/** Is it time to send the verdict again? A clock that jumped far either way must not silence the repeats. */
+export const repeatDue = (task: TaskState, repeat: number | null, now: number): boolean =>
+  repeat !== null && task.verdict !== null && Math.abs(now - task.verdict.announcedAt) >= repeat;
+
+/** Commits the judgement of an open task: once per task and verdict, again on a change, and as `stuck.repeat` asks. */
+export function applyJudgement(draft: Draft, task: TaskState, judgement: Judgement | null): void {
+  const before = task.verdict;
+  if (judgement === null) {
+    if (before === null) return;
+    const copy = edit(draft, task);
+    copy.verdict = null;
+    tellClosing(
+      draft,
+      copy,
+      { from: "stuck", resolution: "moved_on" },
+      { reason: `no longer ${before.kind}: ${task.status}`, previous_verdict: before.kind, was_stuck: true },
+    );
+    return;
+  }
+  const { kind, threshold } = judgement;
+  if (before?.kind === kind) {
+    if (!repeatDue(task, draft.rules.stuck.repeat, draft.now)) return;
+    // A repeat under maintenance would tell nobody; the first poll after it sends one.
+    if (task.muted !== null || draft.rules.mutedUntil(draft.now, task) !== null) return;
+    const copy = edit(draft, task);
+    copy.verdict = { ...before, announcedAt: draft.now };
+    tellOpening(draft, copy, {
+      type: "task.stuck",
+      happening: `stuck:${kind}`,
+      detail: {
+        reason: `still ${kind}: ${explain(task, before, draft)}`,
+        verdict: kind,
+        threshold: before.threshold,
+        was_stuck: true,
+      },
+    });
+    return;
+  }
+  const copy = edit(draft, task);
+  copy.verdict = { kind, since: draft.now, threshold, announcedAt: draft.now };
+  const reason = `${kind}: ${explain(task, judgement, draft)}`;
+  tellOpening(draft, copy, {
+    type: "task.stuck",
+    happening: `stuck:${kind}`,
+    detail: {
+      reason,
+      verdict: kind,
+      previous_verdict: before?.kind ?? null,
+      threshold,
+      was_stuck: before !== null,
+    },
+  });
+  draft.facts.push({ kind: "verdict", taskId: task.id, taskName: task.name, verdict: kind, reason });
+}
+
+function explain(task: TaskState, { kind, threshold }: Judgement, times: Times): string {
+  const limit = `limit ${spell(threshold.seconds)} (${SOURCE_TEXT[threshold.source]}${
+    threshold.samples > 0 ? `, ${threshold.samples} runs` : ""
+  })`;
+  if (kind === "no_progress" && task.progress !== null) {
+    const idle = spell((times.now - task.progress.since) / 1000);
+    return `at ${Math.round(task.progress.ratio * 100)} % for ${idle}, ${limit}`;
+  }
+  return `${task.status}, age ${spell(ageSeconds(task, times))}, ${limit}`;
+}

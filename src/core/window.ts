@@ -1,0 +1,98 @@
+import type { Knowledge } from "./decision.ts";
+import { hash } from "./hash.ts";
+import type { Rules, WindowRules } from "./rules.ts";
+import { type InstanceRecord, type InstanceState, instanceKey } from "./state.ts";
+import { isOpen, type Listing, type Window } from "./task.ts";
+import { ageSeconds, limitOf } from "./verdict.ts";
+
+/** Beyond now, for clocks that differ: a task must not be left out for being created "later". */
+const AHEAD = 60_000;
+
+export interface Query {
+  readonly window: Window;
+  /** Asked from `max_lookback`: a first poll or a sweep. */
+  readonly deep: boolean;
+  /** The stretch, by the cloud's clock, that no poll covers any more; null for none. */
+  readonly outage: { readonly from: number; readonly to: number } | null;
+}
+
+/**
+ * What the next poll asks for, by the cloud's clock: `cloudOffset` is that clock less the local one, as the last
+ * answer told it. It begins at the earlier of now less `lookback` and the last complete poll less `overlap`, but
+ * never before now less `max_lookback`. Both clocks may have jumped since the record was written: the window
+ * always holds `lookback` before the later of now and the last complete poll, and is never empty or inverted.
+ */
+export function queryWindow(
+  record: InstanceRecord,
+  rules: WindowRules,
+  startedAt: number,
+  cloudOffset: number,
+): Query {
+  const { baselineAt, lastCompleteAt } = record;
+  const deep = baselineAt === null || sweepDue(record, rules.sweep, startedAt);
+  const earliest = startedAt - Math.max(rules.maxLookback, rules.lookback);
+  const resumed = lastCompleteAt === null ? startedAt : lastCompleteAt - rules.overlap;
+  const wanted = Math.min(startedAt - rules.lookback, resumed);
+  const from = deep ? earliest : Math.max(earliest, wanted);
+  const to = Math.max(startedAt, lastCompleteAt ?? startedAt) + AHEAD;
+  return {
+    window: { from: Math.floor(from + cloudOffset), to: Math.ceil(to + cloudOffset) },
+    deep,
+    outage:
+      lastCompleteAt !== null && resumed < earliest
+        ? { from: Math.floor(lastCompleteAt + cloudOffset), to: Math.floor(earliest + cloudOffset) }
+        : null,
+  };
+}
+
+/**
+ * Sweeps stand on a grid of their own per instance, shifted by a hash of its key, so that instances that were first
+ * polled together do not sweep together. Any change of the slot counts: a clock that went back sweeps once more.
+ */
+function sweepDue(record: InstanceRecord, sweep: number | null, startedAt: number): boolean {
+  if (sweep === null) return false;
+  if (record.lastSweepAt === null) return true;
+  const shift = hash(instanceKey(record.projectId, record.instanceId)) % sweep;
+  return Math.floor((startedAt + shift) / sweep) !== Math.floor((record.lastSweepAt + shift) / sweep);
+}
+
+/**
+ * Ids of the open tasks to read one by one, because the listing does not tell of them. With an incomplete listing
+ * only those that it did not ask for: the others may stand in the part that is missing. A task whose row was there
+ * but could not be read is not asked for: it is known to be there.
+ */
+export function followUps(state: InstanceState, listing: Listing): readonly string[] {
+  let shown: Set<string> | null = null;
+  const ids: string[] = [];
+  for (const task of state.tasks.values()) {
+    if (!isOpen(task.status)) continue;
+    if (shown === null) {
+      shown = new Set();
+      for (const row of listing.tasks) shown.add(row.id);
+      for (const row of listing.malformed) if (row.id !== null) shown.add(row.id);
+    }
+    if (shown.has(task.id)) continue;
+    const { createdAt } = task;
+    const asked = createdAt !== null && createdAt >= listing.window.from && createdAt <= listing.window.to;
+    if (listing.complete || !asked) ids.push(task.id);
+  }
+  return ids;
+}
+
+/** Ids of the open tasks past half of their limit, to ask for their progress; none while `no_progress_after` is off. */
+export function progressAsks(
+  state: InstanceState,
+  rules: Rules,
+  knowledge: Knowledge,
+  now: number,
+  cloudNow: number,
+): readonly string[] {
+  if (rules.stuck.noProgressAfter === null) return [];
+  const ids: string[] = [];
+  for (const task of state.tasks.values()) {
+    if (!isOpen(task.status) || task.acknowledged !== null) continue;
+    const limit = limitOf(rules.stuck, knowledge, task, knowledge.executed(task.name));
+    if (ageSeconds(task, { now, cloudNow }) > limit.seconds / 2) ids.push(task.id);
+  }
+  return ids;
+}
