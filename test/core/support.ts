@@ -152,6 +152,7 @@ export function inputOf(
         malformed: changes.malformed ?? [],
         complete,
         gap: complete ? null : "page 2 failed",
+        cause: complete ? null : "timeout",
         window: {
           from: cloudNow - (deep ? rules.window.maxLookback : rules.window.lookback),
           to: cloudNow + MINUTE,

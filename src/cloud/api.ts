@@ -1,0 +1,112 @@
+import { CloudError } from "../errors.ts";
+import type { Operation } from "../ports/call-gate.ts";
+import type { RequestAuth } from "./auth.ts";
+import { asksForNewToken, classify, httpDate, refusesCredentials, requestIdOf } from "./classify.ts";
+import type { HttpAnswer } from "./http.ts";
+import { SigningClock } from "./signing-clock.ts";
+import type { Target } from "./target.ts";
+import type { Transport } from "./transport.ts";
+
+export interface JsonAnswer {
+  /** The parsed body, of any shape. */
+  readonly body: unknown;
+  /** The cloud's clock when it answered, epoch milliseconds; the local one where it did not say. */
+  readonly cloudNow: number;
+  /** For a caller that cannot use the body. */
+  readonly unusable: (problem: string) => CloudError;
+}
+
+/** The GETs of one project: dressed by its credentials, judged, and repeated once where a token must be renewed. */
+export class Api {
+  readonly #transport: Transport;
+  readonly #auth: RequestAuth;
+  readonly #signingClock: SigningClock;
+  #cloudOffset = 0;
+
+  constructor(transport: Transport, auth: RequestAuth) {
+    this.#transport = transport;
+    this.#auth = auth;
+    this.#signingClock = new SigningClock(transport.clock);
+  }
+
+  /** The cloud's clock less the local one by the latest answer, milliseconds; 0 before the first. */
+  get cloudOffset(): number {
+    return this.#cloudOffset;
+  }
+
+  /**
+   * One GET that answers with JSON. Rejects with a `CloudError`, or with the signal's reason.
+   * @param query canonical, see `canonicalQuery`
+   */
+  async get(operation: Operation, target: Target, query: string, signal: AbortSignal): Promise<JsonAnswer> {
+    const { renew } = this.#auth;
+    if (renew === null) return await this.#getOnce(operation, target, query, signal, false);
+    try {
+      return await this.#getOnce(operation, target, query, signal, true);
+    } catch (error) {
+      if (!(error instanceof CloudError) || !asksForNewToken(error)) throw error;
+      await renew(signal);
+      return await this.#getOnce(operation, target, query, signal, false);
+    }
+  }
+
+  async #getOnce(
+    operation: Operation,
+    target: Target,
+    query: string,
+    signal: AbortSignal,
+    renewable: boolean,
+  ): Promise<JsonAnswer> {
+    const preparing = this.#auth.prepare(signal);
+    if (preparing !== null) await preparing;
+    return await this.#transport.call(
+      operation,
+      {
+        request: () => ({
+          method: "GET",
+          origin: target.origin,
+          path: query === "" ? target.path : `${target.path}?${query}`,
+          headers: {
+            ...this.#auth.headers(target, query, this.#signingClock.now()),
+            accept: "application/json",
+          },
+        }),
+        judge: (answer) => this.#judge(answer, target),
+        ...(renewable ? { mends: asksForNewToken } : {}),
+      },
+      signal,
+    );
+  }
+
+  #judge(answer: HttpAnswer, target: Target): JsonAnswer {
+    const now = this.#transport.clock.now();
+    const date = httpDate(answer);
+    if (date !== null) this.#cloudOffset = date - now;
+    if (answer.status < 200 || answer.status > 299) {
+      const error = classify(answer, { where: target.host, now, secrets: this.#auth.secrets() });
+      this.#signingClock.saw(date, refusesCredentials(error));
+      throw error;
+    }
+    this.#signingClock.saw(date, false);
+    const unusable = (problem: string): CloudError =>
+      new CloudError("bad_response", `${target.host} answered ${answer.status} with ${problem}`, {
+        status: answer.status,
+        requestId: requestIdOf(answer, null),
+      });
+    return { body: parse(answer.body, unusable), cloudNow: date ?? now, unusable };
+  }
+}
+
+function parse(body: string, unusable: (problem: string) => CloudError): unknown {
+  try {
+    return JSON.parse(body);
+  } catch {
+    const kind =
+      body.trim() === ""
+        ? "no body"
+        : body.trimStart().startsWith("<")
+          ? "a page for browsers instead of JSON: is a proxy or a login page in between?"
+          : "JSON that is cut off or broken";
+    throw unusable(kind);
+  }
+}

@@ -1,0 +1,67 @@
+import { Signer } from "./sign.ts";
+import type { Target } from "./target.ts";
+
+/** How calls of one project show who they are. */
+export interface RequestAuth {
+  /**
+   * Called before each call waits for its turn: resolves once there are credentials to use, which may take a call
+   * of its own. Null when they are there already.
+   */
+  prepare(signal: AbortSignal): Promise<void> | null;
+  /**
+   * All headers of one GET.
+   * @param query canonical, exactly as it will be sent
+   * @param now time to sign by, epoch milliseconds
+   */
+  headers(target: Target, query: string, now: number): Record<string, string>;
+  /** Gets new credentials after the cloud asked for them (code 0307); null where only a person can. */
+  readonly renew: ((signal: AbortSignal) => Promise<void>) | null;
+  /** Texts that no message may show. */
+  secrets(): readonly string[];
+}
+
+export interface KeyPair {
+  readonly accessKey: string;
+  readonly secretKey: string;
+  /** With temporary keys. */
+  readonly securityToken: string | null;
+}
+
+/** Signs with a key pair. */
+export function keyPairAuth(keys: KeyPair): RequestAuth {
+  const signer = signerOf(keys);
+  const secrets = secretsOf(keys);
+  return {
+    prepare: () => null,
+    headers: (target, query, now) => signer.headers(target, query, now),
+    renew: null,
+    secrets: () => secrets,
+  };
+}
+
+/** Sends a token that somebody else keeps fresh. */
+export function tokenAuth(token: string): RequestAuth {
+  return {
+    prepare: () => null,
+    headers: (target) => tokenHeaders(target, token),
+    renew: null,
+    secrets: () => [token],
+  };
+}
+
+export function signerOf(keys: KeyPair): Signer {
+  const { accessKey, secretKey, securityToken } = keys;
+  return new Signer(
+    accessKey,
+    secretKey,
+    securityToken === null ? {} : { "x-security-token": securityToken },
+  );
+}
+
+export function secretsOf(keys: KeyPair): readonly string[] {
+  return [keys.accessKey, keys.secretKey, ...(keys.securityToken === null ? [] : [keys.securityToken])];
+}
+
+export function tokenHeaders(target: Target, token: string): Record<string, string> {
+  return { host: target.host, ...target.headers, "x-auth-token": token };
+}

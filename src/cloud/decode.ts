@@ -1,0 +1,175 @@
+import type { Engine, ObservedTask } from "../core/task.ts";
+import type { ListedInstance, ScheduledTask } from "../ports/task-source.ts";
+
+/** One row of a list: what it says, or what is wrong with it. A bad row never costs the others. */
+export type Row<T> =
+  | { readonly kind: "item"; readonly item: T }
+  | { readonly kind: "malformed"; readonly id: string | null; readonly problem: string };
+
+/** One page of a list, rows in the order that the cloud gave them. */
+export interface RowPage<T> {
+  readonly rows: readonly Row<T>[];
+  /** What the cloud says that the list holds in all. A hint: it was seen to be wrong. */
+  readonly total: number | null;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** `{ task_count, tasks }`: the answer for a list, and for one task. Undefined when it is none. */
+export const decodeTasks = (body: unknown): RowPage<ObservedTask> | undefined =>
+  decodePage(body, "tasks", "task_count", decodeTask);
+
+/** `{ job_count, jobs }`. Undefined when it is none. */
+export const decodeScheduled = (body: unknown): RowPage<ScheduledTask> | undefined =>
+  decodePage<ScheduledTask>(body, "jobs", "job_count", (fields) => {
+    const row = decodeTask(fields);
+    if (row.kind === "malformed") return row;
+    const { id, name, status, createdAt } = row.item;
+    return {
+      kind: "item",
+      item: { id, name, status, createdAt, scheduleAt: instant(fields.schedule_at) },
+    };
+  });
+
+/** `{ instance_num, instances }`. Undefined when it is none. */
+export const decodeInstances = (body: unknown, engine: Engine): RowPage<ListedInstance> | undefined =>
+  decodePage<ListedInstance>(body, "instances", "instance_num", (fields) => {
+    const id = idOf(fields.instance_id);
+    if (id === null) return malformed(null, "instance_id is missing or not a text");
+    const name = text(fields.name) ?? "";
+    return {
+      kind: "item",
+      item: {
+        id,
+        name: name === "" ? id : name,
+        engine,
+        createdAt: instant(fields.created_at),
+        status: (text(fields.status) ?? "").trim().toUpperCase(),
+      },
+    };
+  });
+
+/** Ratio 0 to 1 of a progress answer, in either of the services' spellings; null where it gives none. */
+export function decodeProgress(body: unknown): number | null {
+  if (!isFields(body)) return null;
+  const percent = numberOf(body.progress_percentage) ?? numberOf(body.progress);
+  return percent === null ? null : Math.min(1, Math.max(0, percent / 100));
+}
+
+/** `{ projects: [{ id, name, enabled }] }`. Undefined when it is none. */
+export function decodeProjects(
+  body: unknown,
+): readonly { readonly id: string; readonly name: string }[] | undefined {
+  if (!isFields(body) || !Array.isArray(body.projects)) return undefined;
+  const projects: { id: string; name: string }[] = [];
+  for (const entry of body.projects as readonly unknown[]) {
+    if (!isFields(entry) || entry.enabled === false) continue;
+    const id = idOf(entry.id);
+    if (id !== null) projects.push({ id, name: text(entry.name) ?? "" });
+  }
+  return projects;
+}
+
+/**
+ * Epoch milliseconds of what the services write as a time: ISO 8601 with zone (without one it is UTC), epoch
+ * milliseconds or seconds as a number or a text. Null for anything else.
+ */
+export function instant(value: unknown): number | null {
+  if (typeof value === "number") return epoch(value);
+  if (typeof value !== "string") return null;
+  const trimmed = value.trim();
+  if (/^\d{9,16}$/.test(trimmed)) return epoch(Number(trimmed));
+  const match =
+    /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(\.\d{1,9})?\s?(Z|[+-]\d\d:?\d\d)?(?:\s?\(UTC([+-]\d\d:\d\d)\))?$/i.exec(
+      trimmed,
+    );
+  if (!match) return null;
+  const zone = (match[4] ?? match[5] ?? "Z").toUpperCase();
+  const fraction = (match[3] ?? "").slice(0, 4);
+  const time = Date.parse(`${match[1]}T${match[2]}${fraction}${zone === "Z" ? zone : withColon(zone)}`);
+  return Number.isNaN(time) ? null : time;
+}
+
+/** Below this a number of milliseconds would be before 1973, so seconds are meant. */
+const SMALLEST_MS = 100_000_000_000;
+const LARGEST_MS = 253_402_300_800_000;
+
+function epoch(value: number): number | null {
+  if (!Number.isFinite(value) || value <= 0) return null;
+  const ms = value < SMALLEST_MS ? value * 1000 : value;
+  return ms < LARGEST_MS ? Math.floor(ms) : null;
+}
+
+function withColon(zone: string): string {
+  return zone.includes(":") ? zone : `${zone.slice(0, 3)}:${zone.slice(3)}`;
+}
+
+function decodePage<T>(
+  body: unknown,
+  rowsKey: string,
+  countKey: string,
+  decodeRow: (fields: Fields) => Row<T>,
+): RowPage<T> | undefined {
+  if (!isFields(body)) return undefined;
+  const list = body[rowsKey];
+  const total = numberOf(body[countKey]);
+  if (list === undefined || list === null) {
+    // Empty lists may be left out, but then something must show that it is this answer and not another.
+    return total === 0 || list === null ? { rows: [], total } : undefined;
+  }
+  if (!Array.isArray(list)) return undefined;
+  const rows = (list as readonly unknown[]).map((entry) =>
+    isFields(entry) ? decodeRow(entry) : malformed(null, "a row is not an object"),
+  );
+  return { rows, total };
+}
+
+function decodeTask(fields: Fields): Row<ObservedTask> {
+  const id = idOf(fields.id);
+  if (id === null) return malformed(null, "id is missing or not a text");
+  const status = (text(fields.status) ?? "").trim().toUpperCase();
+  if (status === "") return malformed(id, "status is missing or not a text");
+  return {
+    kind: "item",
+    item: {
+      id,
+      name: text(fields.name) ?? "",
+      status: status === "CANCELED" ? "CANCELLED" : status.slice(0, LONGEST_STATUS),
+      userName: text(fields.user_name),
+      params:
+        typeof fields.params === "object" && fields.params
+          ? JSON.stringify(fields.params)
+          : text(fields.params),
+      createdAt: instant(fields.created_at),
+      updatedAt: instant(fields.updated_at),
+    },
+  };
+}
+
+const LONGEST_ID = 256;
+const LONGEST_STATUS = 64;
+
+function idOf(value: unknown): string | null {
+  const id = text(value)?.trim() ?? "";
+  return id === "" || id.length > LONGEST_ID ? null : id;
+}
+
+/** A text, or a number written as one. */
+function text(value: unknown): string | null {
+  if (typeof value === "string") return value;
+  return typeof value === "number" && Number.isFinite(value) ? String(value) : null;
+}
+
+function numberOf(value: unknown): number | null {
+  if (typeof value === "number") return Number.isFinite(value) ? value : null;
+  if (typeof value !== "string" || !/^\s*\d{1,12}(\.\d+)?\s*$/.test(value)) return null;
+  return Number(value);
+}
+
+function malformed(id: string | null, problem: string): Row<never> {
+  return { kind: "malformed", id, problem };
+}
+
+function isFields(value: unknown): value is Fields {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

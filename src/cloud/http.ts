@@ -1,0 +1,189 @@
+import { promisify } from "node:util";
+import { brotliDecompress, gunzip, inflate } from "node:zlib";
+import type { Dispatcher } from "undici";
+import { CloudError } from "../errors.ts";
+import type { Deadlines } from "./deadlines.ts";
+import { exchangeError } from "./exchange-error.ts";
+
+export interface HttpRequest {
+  readonly method: "GET" | "POST" | "PUT";
+  readonly origin: string;
+  /** With the query. */
+  readonly path: string;
+  readonly headers: Record<string, string>;
+  readonly body?: string;
+}
+
+export interface HttpLimits {
+  /** For the whole exchange, from the wait for a connection to the last byte, milliseconds. */
+  readonly timeoutMs: number;
+  /** Of the body as it is after decompression. */
+  readonly maxBytes: number;
+}
+
+export interface HttpAnswer {
+  readonly status: number;
+  /** The first value where a header is repeated; null where it is missing. Lower-case names. */
+  header(name: string): string | null;
+  readonly body: string;
+}
+
+type Headers = Readonly<Record<string, string | string[] | undefined>>;
+
+const DECODERS: Readonly<
+  Record<string, (data: Buffer, options: { maxOutputLength: number }) => Promise<Buffer>>
+> = {
+  gzip: promisify(gunzip),
+  "x-gzip": promisify(gunzip),
+  deflate: promisify(inflate),
+  br: promisify(brotliDecompress),
+};
+
+/**
+ * One HTTP exchange. Redirects are answers like others, never followed.
+ * Rejects with a `CloudError` (`timeout`, `endpoint_unreachable`, `bad_response`), or with the signal's reason.
+ */
+export async function exchange(
+  dispatcher: Dispatcher,
+  request: HttpRequest,
+  limits: HttpLimits,
+  deadlines: Deadlines,
+  signal: AbortSignal,
+): Promise<HttpAnswer> {
+  const answer = await receive(dispatcher, request, limits, deadlines, signal);
+  const header = (name: string): string | null => {
+    const value = answer.headers[name];
+    return (typeof value === "string" ? value : value?.[0]) ?? null;
+  };
+  const encoding = header("content-encoding")?.trim().toLowerCase() ?? "identity";
+  const plain = encoding === "identity" || encoding === "" || answer.body.length === 0;
+  const body = plain ? answer.body : await decompress(answer.body, encoding, answer.status, request, limits);
+  return { status: answer.status, header, body: body.toString("utf8") };
+}
+
+interface Received {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: Buffer;
+}
+
+function receive(
+  dispatcher: Dispatcher,
+  request: HttpRequest,
+  limits: HttpLimits,
+  deadlines: Deadlines,
+  signal: AbortSignal,
+): Promise<Received> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) {
+      reject(signal.reason);
+      return;
+    }
+    let controller: Dispatcher.DispatchController | null = null;
+    let settled = false;
+    let status = 0;
+    let headers: Headers = {};
+    let size = 0;
+    const chunks: Buffer[] = [];
+
+    const settle = (): boolean => {
+      if (settled) return false;
+      settled = true;
+      release();
+      signal.removeEventListener("abort", onAbort);
+      return true;
+    };
+    const fail = (error: unknown): void => {
+      if (!settle()) return;
+      reject(error);
+      // Without a controller the request still waits for a connection: onRequestStart drops it then.
+      controller?.abort(error instanceof Error ? error : new Error("aborted", { cause: error }));
+    };
+    const onAbort = (): void => fail(signal.reason);
+    const release = deadlines.watch(limits.timeoutMs, () =>
+      fail(
+        new CloudError(
+          "timeout",
+          `no whole answer from ${request.origin} within ${limits.timeoutMs / 1000} s`,
+          { status: status || null },
+        ),
+      ),
+    );
+    signal.addEventListener("abort", onAbort, { once: true });
+
+    const handler: Dispatcher.DispatchHandler = {
+      onRequestStart(started) {
+        controller = started;
+        if (settled) started.abort(new Error("given up before it was sent"));
+      },
+      onResponseStart(_controller, code, received) {
+        if (code < 200) return;
+        status = code;
+        headers = received;
+      },
+      onResponseData(_controller, chunk) {
+        size += chunk.length;
+        if (size > limits.maxBytes) fail(tooLarge(request, limits, status));
+        else if (!settled) chunks.push(chunk);
+      },
+      onResponseEnd() {
+        const [only] = chunks;
+        const body = only && chunks.length === 1 ? only : Buffer.concat(chunks);
+        if (settle()) resolve({ status, headers, body });
+      },
+      onResponseError(_controller, error) {
+        fail(exchangeError(error, request.origin, status || null));
+      },
+    };
+    try {
+      dispatcher.dispatch(
+        {
+          origin: request.origin,
+          path: request.path,
+          method: request.method,
+          headers: request.headers,
+          ...(request.body === undefined ? {} : { body: request.body }),
+          // The deadline above holds for the whole exchange, and to the millisecond.
+          headersTimeout: 0,
+          bodyTimeout: 0,
+        },
+        handler,
+      );
+    } catch (error) {
+      fail(exchangeError(error, request.origin, null));
+    }
+  });
+}
+
+async function decompress(
+  body: Buffer,
+  encoding: string,
+  status: number,
+  request: HttpRequest,
+  limits: HttpLimits,
+): Promise<Buffer> {
+  const decode = DECODERS[encoding];
+  if (!decode) {
+    throw new CloudError("bad_response", `answer of ${request.origin} has an unknown content encoding`, {
+      status,
+    });
+  }
+  try {
+    return await decode(body, { maxOutputLength: limits.maxBytes });
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE") {
+      throw tooLarge(request, limits, status);
+    }
+    throw new CloudError("bad_response", `answer of ${request.origin} cannot be decompressed`, { status });
+  }
+}
+
+function tooLarge(request: HttpRequest, limits: HttpLimits, status: number): CloudError {
+  return new CloudError(
+    "bad_response",
+    `answer of ${request.origin} is larger than ${limits.maxBytes} bytes`,
+    {
+      status,
+    },
+  );
+}

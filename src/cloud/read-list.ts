@@ -1,0 +1,240 @@
+import type { Cause } from "../core/cause.ts";
+import { CloudError } from "../errors.ts";
+import { refusesPageSize } from "./classify.ts";
+import { Gathered, rowKey, sameRows } from "./gathered.ts";
+import type { ListMemory } from "./list-memory.ts";
+import {
+  type DialectMemory,
+  type FetchPage,
+  Gap,
+  type Listed,
+  type Page,
+  type PageQuery,
+  type PositionName,
+} from "./paging.ts";
+import { readSpans } from "./read-spans.ts";
+
+export interface ListRequest<T> {
+  /** Names the list within its memory. */
+  readonly list: string;
+  readonly fetch: FetchPage<T>;
+  /** Epoch milliseconds, null: open. With `from` null the list cannot be split by time. */
+  readonly from: number | null;
+  readonly to: number | null;
+  /** Which of two sightings to believe. */
+  readonly merge: (a: T, b: T) => T;
+  /** Page sizes to ask for, the largest first. */
+  readonly limits: readonly [number, ...number[]];
+  readonly names: readonly PositionName[];
+  readonly dialect: DialectMemory;
+  readonly memory: ListMemory;
+  /** Where this many calls are not enough, the list is not read whole. */
+  readonly maxCalls: number;
+}
+
+export interface ListResult<T> {
+  /** Ids are distinct. */
+  readonly items: readonly T[];
+  readonly malformed: readonly { readonly id: string | null; readonly problem: string }[];
+  /** Null: everything that was in the list throughout is in `items` or `malformed`. */
+  readonly gap: { readonly cause: Cause; readonly problem: string } | null;
+  /** Of the first page: what was added later may not show. */
+  readonly cloudNow: number;
+}
+
+/** Tries to find the joint again, in steps that grow fourfold, before a list is given up. */
+const MAX_LOSSES = 8;
+/** Pages in a row that do not lead further. One can come from a shift or from a count that begins at 1. */
+const MAX_STALLS = 3;
+
+/**
+ * Reads a whole list page by page from a server whose paging is not known for sure, while rows are added and
+ * deleted. Each next page is asked for so that it should begin with the last row seen. A page that shows no row seen
+ * before tells that rows were deleted: a step back finds the joint. Pages that never lead further tell that the
+ * parameter is ignored: the other one is tried, and then the list is split by time.
+ *
+ * An error on the first page is thrown. On a later one it ends the list, which then is a part with a gap.
+ */
+export async function readList<T extends Listed>(request: ListRequest<T>): Promise<ListResult<T>> {
+  const reader = new ListReader(request);
+  const first = await reader.first();
+  const gathered = reader.gathered;
+  let gap: ListResult<T>["gap"] = null;
+  try {
+    await reader.rest(first);
+  } catch (error) {
+    if (error instanceof Gap || error instanceof CloudError) {
+      gap = { cause: error.reason, problem: error.message };
+    } else throw error;
+  }
+  return { items: gathered.items, malformed: gathered.malformed, gap, cloudNow: first.cloudNow };
+}
+
+class ListReader<T extends Listed> {
+  readonly gathered: Gathered<T>;
+  readonly #request: ListRequest<T>;
+  #limit: number;
+  #calls = 0;
+  #longestBefore = 0;
+
+  constructor(request: ListRequest<T>) {
+    this.#request = request;
+    this.gathered = new Gathered(request.merge);
+    this.#limit = request.dialect.read()?.limit ?? request.limits[0];
+  }
+
+  async first(): Promise<Page<T>> {
+    const { limits, dialect, memory } = this.#request;
+    for (;;) {
+      this.#longestBefore = memory.longest(this.#request.list);
+      try {
+        const page = await this.#fetch({ from: this.#request.from, to: this.#request.to, position: null });
+        this.gathered.cover(page, true);
+        return page;
+      } catch (error) {
+        const smaller = limits.find((limit) => limit < this.#limit);
+        if (smaller === undefined || !(error instanceof CloudError) || !refusesPageSize(error)) throw error;
+        this.#limit = smaller;
+        memory.forget();
+        dialect.learned({ position: dialect.read()?.position ?? null, limit: smaller });
+      }
+    }
+  }
+
+  /** Throws `Gap` or `CloudError` where the rest cannot be read. */
+  async rest(first: Page<T>): Promise<void> {
+    const { dialect, list, memory } = this.#request;
+    if (this.#endsAt(first)) return;
+    const before = this.gathered.items.length;
+    if (dialect.read()?.position !== "none") {
+      if (!(await this.#byPosition(first))) await this.#bySpans(first);
+    } else {
+      // What was learned may not hold for every engine, nor for ever.
+      await this.#bySpans(first).catch(async (error: unknown) => {
+        if (!(error instanceof Gap) || !(await this.#byPosition(first))) throw error;
+      });
+    }
+    const nothingNew = this.gathered.items.length === before;
+    if (nothingNew && (first.rows.length < memory.longest(list) || isNewestFirst(first))) {
+      memory.foundWhole(list, first);
+    }
+  }
+
+  /**
+   * Is this first page the whole list? A page as long as the longest seen may be cut off, whatever the count says.
+   * Servers that give one row per page are not reckoned with.
+   */
+  #endsAt(first: Page<T>): boolean {
+    const { list, memory } = this.#request;
+    const rows = first.rows.length;
+    if (rows <= 1) return true;
+    if (rows >= this.#limit) return false;
+    if (rows < this.#longestBefore && (first.total === null || first.total <= rows)) return true;
+    return memory.isWhole(list, first);
+  }
+
+  /** False when no parameter moves through the list. */
+  async #byPosition(first: Page<T>): Promise<boolean> {
+    const { dialect, names } = this.#request;
+    const known = dialect.read()?.position ?? null;
+    let certain = first.rows.length > 2;
+    for (const name of [...names].sort((a, b) => Number(b === known) - Number(a === known))) {
+      const outcome = await this.#byName(name, first);
+      if (outcome === "whole") return true;
+      if (outcome === "lost") certain = false;
+    }
+    if (certain && known !== "none") dialect.learned({ position: "none", limit: this.#limit });
+    return false;
+  }
+
+  async #bySpans(first: Page<T>): Promise<void> {
+    const { list, memory, from, to } = this.#request;
+    if (from === null) {
+      throw new Gap("bad_response", "the list has more than a page, and no parameter moves through it");
+    }
+    await readSpans({
+      first,
+      from,
+      to,
+      fetch: (span) => this.#fetch({ ...span, position: null }),
+      isWhole: ({ rows }) => rows.length <= 1 || rows.length < Math.min(memory.longest(list), this.#limit),
+      limit: this.#limit,
+    });
+  }
+
+  async #byName(name: PositionName, first: Page<T>): Promise<"whole" | "ignored" | "refused" | "lost"> {
+    const { list, from, to, memory } = this.#request;
+    // Where the count begins at 1, this shows the last two rows again instead of one: no harm.
+    let value = first.rows.length - 1;
+    let back = 1;
+    let losses = 0;
+    let stalls = 0;
+    let moved = false;
+    for (;;) {
+      const isHead = value <= 0;
+      let page: Page<T>;
+      try {
+        page = await this.#fetch({ from, to, position: isHead ? null : { name, value } });
+      } catch (error) {
+        if (error instanceof CloudError && error.status === 400) return "refused";
+        throw error;
+      }
+      const reach = this.gathered.cover(page, isHead);
+      if (reach === null) {
+        if (++losses > MAX_LOSSES) return "lost";
+        value -= back;
+        back *= 4;
+        continue;
+      }
+      if (!isHead && page.rows.length > 2 && sameRows(page, first)) return moved ? "lost" : "ignored";
+      if (!isHead && movedOn(page, first)) {
+        moved = true;
+        this.#learn(name);
+      }
+      if (page.rows.length < memory.longest(list)) return "whole";
+      if (reach === "further") {
+        back = 1;
+        losses = 0;
+        stalls = 0;
+      } else if (++stalls >= MAX_STALLS) return moved ? "lost" : "ignored";
+      value = Math.max(0, value) + page.rows.length - 1;
+    }
+  }
+
+  #learn(name: PositionName): void {
+    const { dialect } = this.#request;
+    if (dialect.read()?.position !== name) dialect.learned({ position: name, limit: this.#limit });
+  }
+
+  async #fetch(query: Omit<PageQuery, "limit">): Promise<Page<T>> {
+    const { list, fetch, maxCalls, memory } = this.#request;
+    if (this.#calls >= maxCalls) {
+      throw new Gap("bad_response", `the list was not read to its end within ${maxCalls} calls`);
+    }
+    this.#calls++;
+    const page = await fetch({ ...query, limit: this.#limit });
+    this.gathered.add(page);
+    memory.saw(list, page);
+    return page;
+  }
+}
+
+/** Does the page begin behind the list's first row? */
+function movedOn(page: Page<Listed>, first: Page<Listed>): boolean {
+  const [begin] = page.rows;
+  const [head] = first.rows;
+  if (begin === undefined || head === undefined) return false;
+  const key = rowKey(begin);
+  return key !== rowKey(head) && first.rows.some((row) => rowKey(row) === key);
+}
+
+/** Then a new row shows at the front, and a page that has not changed has nothing new behind it either. */
+function isNewestFirst(page: Page<Listed>): boolean {
+  const times = page.rows.map((row) => (row.kind === "item" ? row.item.createdAt : null));
+  let last = Number.POSITIVE_INFINITY;
+  for (const time of times) {
+    if (time === null || time > last) return false;
+    last = time;
+  }
+  return (times[0] ?? 0) > last;
+}
