@@ -1,0 +1,197 @@
+import type {
+  DeadLetter,
+  Delivery,
+  EventWrite,
+  Lease,
+  Notes,
+  Outbox,
+  OutboxCount,
+  Settlement,
+} from "../../src/ports/store.ts";
+
+interface Row extends Delivery {
+  attempts: number;
+  due: number;
+  held: boolean;
+}
+
+/** What is to happen to the next calls of one operation. */
+export type Fault = "throw" | "throw after" | "fenced";
+
+/** The outbox's contract in memory, with faults on demand, for tests of what stands above it. One process, no durability. */
+export class MemoryOutbox implements Outbox {
+  rows: Row[] = [];
+  dead: DeadLetter[] = [];
+  readonly delivered: string[] = [];
+  readonly claims: { readonly shard: number; readonly webhook: string; readonly limit: number }[] = [];
+  readonly #faults: Record<"claim" | "settle", Fault[]> = { claim: [], settle: [] };
+  #watchers: (() => void)[] = [];
+
+  put(
+    shard: number,
+    webhooks: readonly string[],
+    write: Pick<EventWrite, "lane" | "body"> & Partial<{ id: string; type: Delivery["type"] }>,
+    now: number,
+  ): void {
+    const { lane, body, id = body, type = "task.failed" } = write;
+    for (const webhook of webhooks) {
+      this.rows.push({
+        shard,
+        webhook,
+        lane,
+        eventId: id,
+        type,
+        body,
+        attempts: 0,
+        since: now,
+        due: now,
+        held: false,
+      });
+    }
+  }
+
+  fail(operation: "claim" | "settle", ...faults: readonly Fault[]): void {
+    this.#faults[operation].push(...faults);
+  }
+
+  /** Claimed and not settled. */
+  get held(): number {
+    return this.rows.filter((row) => row.held).length;
+  }
+
+  pending(webhook: string): readonly string[] {
+    return this.rows.filter((row) => row.webhook === webhook).map((row) => row.eventId);
+  }
+
+  /** The lease ended: its holds are void. */
+  freeHolds(shard: number): void {
+    for (const row of this.rows) if (row.shard === shard) row.held = false;
+  }
+
+  /** Resolves at the next settlement. */
+  changed(): Promise<void> {
+    return new Promise((resolve) => this.#watchers.push(resolve));
+  }
+
+  async claim(lease: Lease, webhook: string, limit: number, now: number) {
+    const fault = this.#faults.claim.shift();
+    if (fault === "throw") throw new Error("claim failed");
+    if (fault === "fenced") return "fenced" as const;
+    this.claims.push({ shard: lease.shard, webhook, limit });
+    const heads = this.#heads(lease.shard, webhook).filter((row) => !row.held);
+    const due = heads.filter((row) => row.due <= now).sort((a, b) => a.due - b.due);
+    const deliveries = due.slice(0, limit);
+    for (const row of deliveries) row.held = true;
+    const rest = heads.filter((row) => !row.held).map((row) => row.due);
+    return {
+      deliveries: deliveries.map(({ due: _due, held: _held, ...delivery }) => delivery),
+      nextDueAt: rest.length === 0 ? null : Math.min(...rest),
+    };
+  }
+
+  async settle(
+    lease: Lease,
+    webhook: string,
+    deliveries: readonly Pick<Delivery, "eventId" | "lane">[],
+    settlement: Settlement,
+    now: number,
+  ): Promise<"ok" | "fenced"> {
+    const fault = this.#faults.settle.shift();
+    if (fault === "throw") throw new Error("settle failed");
+    if (fault === "fenced") return "fenced";
+    for (const { eventId } of deliveries) {
+      const row = this.rows.find(
+        (one) => one.webhook === webhook && one.eventId === eventId && one.shard === lease.shard,
+      );
+      if (row === undefined) continue;
+      row.held = false;
+      row.attempts++;
+      if (settlement.kind === "retry") row.due = settlement.at;
+      else this.rows = this.rows.filter((one) => one !== row);
+      if (settlement.kind === "delivered") this.delivered.push(eventId);
+      if (settlement.kind === "dead") {
+        const { type, since, attempts, body } = row;
+        this.dead.push({ webhook, eventId, type, at: now, since, attempts, reason: settlement.reason, body });
+      }
+    }
+    const watchers = this.#watchers;
+    this.#watchers = [];
+    for (const watcher of watchers) watcher();
+    if (fault === "throw after") throw new Error("settle got no answer");
+    return "ok";
+  }
+
+  async counts(shard: number): Promise<readonly OutboxCount[]> {
+    const names = new Set([...this.rows, ...this.dead].map(({ webhook }) => webhook));
+    return [...names].map((webhook) => {
+      const rows = this.rows.filter((row) => row.webhook === webhook && row.shard === shard);
+      return {
+        webhook,
+        pending: rows.length,
+        oldestAt: rows.length === 0 ? null : Math.min(...rows.map(({ since }) => since)),
+        dead: this.dead.filter((letter) => letter.webhook === webhook).length,
+      };
+    });
+  }
+
+  async deadLetters(): Promise<readonly DeadLetter[]> {
+    return [...this.dead];
+  }
+
+  async replay(ids: readonly string[] | null, now: number): Promise<readonly string[]> {
+    const found = this.dead.filter(({ eventId }) => ids === null || ids.includes(eventId));
+    this.dead = this.dead.filter((letter) => !found.includes(letter));
+    for (const { webhook, eventId, type, body } of found)
+      this.put(0, [webhook], { lane: eventId, id: eventId, type, body }, now);
+    return found.map(({ eventId }) => eventId);
+  }
+
+  async drop(ids: readonly string[] | null): Promise<readonly string[]> {
+    const found = this.dead.filter(({ eventId }) => ids === null || ids.includes(eventId));
+    this.dead = this.dead.filter((letter) => !found.includes(letter));
+    return found.map(({ eventId }) => eventId);
+  }
+
+  async prune(): Promise<"ok" | "fenced"> {
+    return "ok";
+  }
+
+  #heads(shard: number, webhook: string): readonly Row[] {
+    const heads = new Map<string, Row>();
+    for (const row of this.rows)
+      if (row.shard === shard && row.webhook === webhook && !heads.has(row.lane)) heads.set(row.lane, row);
+    return [...heads.values()];
+  }
+}
+
+export class MemoryNotes implements Notes {
+  readonly #notes = new Map<string, { value: string; version: number }>();
+  /** Calls that are to throw. */
+  failures = 0;
+
+  async read(name: string) {
+    this.#mayFail();
+    return this.#notes.get(name) ?? null;
+  }
+
+  async write(name: string, value: string | null, expectVersion: number): Promise<boolean> {
+    this.#mayFail();
+    const version = this.#notes.get(name)?.version ?? 0;
+    if (version !== expectVersion) return false;
+    if (value === null) this.#notes.delete(name);
+    else this.#notes.set(name, { value, version: version + 1 });
+    return true;
+  }
+
+  async list(prefix: string) {
+    return [...this.#notes]
+      .filter(([name]) => name.startsWith(prefix))
+      .map(([name, { value }]) => ({ name, value }));
+  }
+
+  #mayFail(): void {
+    if (this.failures === 0) return;
+    this.failures--;
+    throw new Error("notes failed");
+  }
+}
