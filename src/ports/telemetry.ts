@@ -196,6 +196,7 @@ export type DeliveryFact =
 export type StoreEvent =
   | { readonly kind: "store.operation"; readonly operation: StoreOperation; readonly seconds: number }
   | { readonly kind: "store.down"; readonly error: unknown }
+  /** Also once after the start, with 0. */
   | { readonly kind: "store.up"; readonly downSeconds: number }
   /** The shard was taken, or loaded anew because somebody else wrote it. */
   | {

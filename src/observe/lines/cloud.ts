@@ -1,0 +1,54 @@
+import type { ApiEvent } from "../../ports/telemetry.ts";
+import { type Handlers, nothing } from "../handlers.ts";
+import type { Log } from "../logger.ts";
+import { iso, MOST_NAMES, round } from "./fields.ts";
+
+export function cloudLines(log: Log): Handlers<ApiEvent["kind"]> {
+  const logger = log.component("cloud");
+  /** Projects about which the bad news were told already. */
+  const refused = new Set<string>();
+  const slowed = new Set<string>();
+  const undiscovered = new Set<string>();
+  return {
+    "credentials.refused": ({ project, error, retryAt }) => {
+      const fields = { project, err: error, next_try: iso(retryAt) };
+      if (refused.has(project)) return logger.debug(fields, "credentials are still refused");
+      refused.add(project);
+      logger.error(fields, "credentials refused: all calls that use them are stopped");
+    },
+    "credentials.accepted": ({ project }) => {
+      if (refused.delete(project)) logger.info({ project }, "credentials accepted again");
+    },
+    "api.budget": ({ project, perSecond, configuredPerSecond }) => {
+      const fields = { project, requests_per_second: round(perSecond), configured: configuredPerSecond };
+      if (perSecond >= configuredPerSecond) {
+        if (slowed.delete(project)) logger.info(fields, "back to full speed");
+      } else if (!slowed.has(project)) {
+        slowed.add(project);
+        logger.warn(fields, "throttled by the cloud: the project's calls are slowed down");
+      }
+    },
+    "discovery.finished": ({ project, found, seconds, added, removed }) => {
+      const back = undiscovered.delete(project);
+      const fields = {
+        project,
+        found,
+        seconds: round(seconds),
+        added: added.length,
+        removed: removed.length,
+        names: [...added, ...removed].slice(0, MOST_NAMES),
+      };
+      if (back || added.length + removed.length > 0) logger.info(fields, "instances discovered");
+      else logger.debug(fields, "instances discovered");
+    },
+    "discovery.failed": ({ project, error }) => {
+      const fields = { project, err: error };
+      if (undiscovered.has(project)) return logger.debug(fields, "discovery still fails");
+      undiscovered.add(project);
+      logger.warn(fields, "discovery failed: the known instances are kept");
+    },
+    "api.request": nothing,
+    "api.throttled": nothing,
+    "api.budget_wait": nothing,
+  };
+}

@@ -1,0 +1,18 @@
+import type { Handlers } from "../handlers.ts";
+import type { Log } from "../logger.ts";
+import { cloudLines } from "./cloud.ts";
+import { configLines } from "./config.ts";
+import { outboxLines } from "./outbox.ts";
+import { pollLines } from "./poll.ts";
+import { storeLines } from "./store.ts";
+import { taskLines } from "./task.ts";
+
+/** What runtime events are to the log. */
+export const telling = (log: Log): Handlers => ({
+  ...taskLines(log),
+  ...pollLines(log),
+  ...cloudLines(log),
+  ...outboxLines(log),
+  ...storeLines(log),
+  ...configLines(log),
+});

@@ -1,0 +1,74 @@
+import type { HealthEvent, PollEvent } from "../../ports/telemetry.ts";
+import { type Handlers, nothing } from "../handlers.ts";
+import type { Log } from "../logger.ts";
+import { instanceFields, iso, type OfInstance, round } from "./fields.ts";
+
+type Kinds = Exclude<PollEvent["kind"] | HealthEvent["kind"], "fact">;
+
+/** One debug line per poll. What is down is said once, and once for the whole project, and counted when it is back. */
+export function pollLines(log: Log): Handlers<Kinds> {
+  const logger = log.component("poll");
+  /** Instances that were said to be down, with the polls that failed since they answered last. */
+  const down = new Map<string, { failedPolls: number }>();
+  const downProjects = new Set<string>();
+  const keyOf = (event: OfInstance): string => `${event.project}/${event.instanceId}`;
+  return {
+    "poll.finished": (event) => {
+      const known = down.get(keyOf(event));
+      if (known && !event.complete) known.failedPolls += 1;
+      if (!logger.isLevelEnabled("debug")) return;
+      const { seconds, lagSeconds, calls, complete, cause, error } = event;
+      logger.debug(
+        {
+          ...instanceFields(event),
+          seconds: round(seconds),
+          lag_seconds: round(lagSeconds),
+          calls,
+          ...(complete ? {} : { cause, err: error ?? undefined }),
+        },
+        complete ? "polled" : "poll failed",
+      );
+    },
+    "instance.down": (event) => {
+      const { project, cause, error, failedPolls } = event;
+      const fields = { ...instanceFields(event), cause, failed_polls: failedPolls, err: error ?? undefined };
+      const known = down.has(keyOf(event));
+      if (!known) down.set(keyOf(event), { failedPolls });
+      if (known || downProjects.has(project)) logger.debug(fields, "instance is still unreachable");
+      else logger.warn(fields, "instance is unreachable");
+    },
+    "instance.up": (event) => {
+      const known = down.get(keyOf(event));
+      down.delete(keyOf(event));
+      logger.info(
+        {
+          ...instanceFields(event),
+          down_seconds: round(event.downSeconds),
+          ...(known ? { failed_polls: known.failedPolls } : {}),
+        },
+        "instance is reachable again",
+      );
+    },
+    "instance.removed": (event) => {
+      down.delete(keyOf(event));
+      logger.info({ ...instanceFields(event), reason: event.reason }, "instance removed");
+    },
+    "project.down": ({ project, cause, instances }) => {
+      if (downProjects.has(project)) return;
+      downProjects.add(project);
+      logger.warn({ project, cause, instances }, "project is unreachable");
+    },
+    "project.up": ({ project, downSeconds }) => {
+      downProjects.delete(project);
+      logger.info({ project, down_seconds: round(downSeconds) }, "project is reachable again");
+    },
+    "maintenance.opened": ({ window, until }) =>
+      logger.info({ window, until: iso(until) }, "maintenance window opened"),
+    "maintenance.closed": ({ window }) => logger.info({ window }, "maintenance window closed"),
+    // Counted only: they happen many times a second, or another line tells of them.
+    "poll.merged": nothing,
+    "event.committed": nothing,
+    "project.load": nothing,
+    "thresholds.known": nothing,
+  };
+}

@@ -1,0 +1,68 @@
+import type { Fact } from "../../core/decision.ts";
+import { assertNever } from "../../util/assert-never.ts";
+import type { Handlers } from "../handlers.ts";
+import type { Log, Logger } from "../logger.ts";
+import { instanceFields, iso, MOST_NAMES } from "./fields.ts";
+
+/** One info line per transition, verdict and recovery. */
+export function taskLines(log: Log): Handlers<"fact" | "acknowledged"> {
+  const logger = log.component("task");
+  return {
+    fact: (event) => tellFact(logger, instanceFields(event), event.fact),
+    acknowledged: ({ by, reason, tasks }) =>
+      logger.info(
+        { by, ack_reason: reason, tasks: tasks.slice(0, MOST_NAMES), count: tasks.length },
+        "acknowledged",
+      ),
+  };
+}
+
+function tellFact(log: Logger, instance: Record<string, unknown>, fact: Fact): void {
+  switch (fact.kind) {
+    case "transition":
+      log.info(
+        {
+          ...instance,
+          ...taskFields(fact),
+          previous_status: fact.from,
+          status: fact.status,
+          duration_seconds: fact.durationSeconds,
+          delay_seconds: fact.delaySeconds,
+        },
+        "task transition",
+      );
+      break;
+    case "verdict":
+      log.info({ ...instance, ...taskFields(fact), verdict: fact.verdict }, "task is stuck");
+      break;
+    case "recovered":
+      log.info({ ...instance, ...taskFields(fact), resolution: fact.resolution }, "task recovered");
+      break;
+    case "baseline":
+      log.debug({ ...instance, tasks: fact.tasks, open: fact.open }, "first listing recorded");
+      break;
+    case "unknown_status":
+      log.warn({ ...instance, task_id: fact.taskId, status: fact.status }, "status is not documented");
+      break;
+    case "malformed":
+      log.warn({ ...instance, problem: fact.problem }, "a row of the listing could not be read");
+      break;
+    case "outage":
+      log.warn(
+        { ...instance, from: iso(fact.from), to: iso(fact.to) },
+        "not watched for longer than the window reaches: what ended in this time was not seen",
+      );
+      break;
+    case "stale_sighting":
+      log.debug({ ...instance, task_id: fact.taskId, reason: fact.reason }, "older sighting passed over");
+      break;
+    default:
+      assertNever(fact);
+  }
+}
+
+const taskFields = (fact: Extract<Fact, { readonly kind: "transition" | "verdict" | "recovered" }>) => ({
+  task_id: fact.taskId,
+  task_name: fact.taskName,
+  reason: fact.reason,
+});
