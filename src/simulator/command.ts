@@ -1,8 +1,10 @@
 import { readFile } from "node:fs/promises";
+import { systemClock } from "../platform/clock.ts";
+import type { Control } from "./control.ts";
 import { demoScenario } from "./demo.ts";
+import { DEMO_KEY } from "./project.ts";
 import { parseScenario, type Scenario } from "./scenario.ts";
 import { startSimulator } from "./server.ts";
-import { DEMO_KEY } from "./world.ts";
 
 /** Arguments of `simulate`. Without a scenario and without instances it plays the demo. */
 export interface SimulateArguments {
@@ -53,7 +55,7 @@ export async function runSimulator(args: SimulateArguments, io: SimulateOutput):
   io.stdout(`control: ${simulator.url}/_control/state`);
   if (!isLoopback(host))
     io.stdout("the control API has no password and is open to whoever reaches this address");
-  await aborted(io.signal);
+  await tellProblems(simulator.control, io);
 }
 
 async function chooseScenario(args: SimulateArguments): Promise<Scenario> {
@@ -81,7 +83,20 @@ function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || host.startsWith("127.");
 }
 
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+/** Until the end; keeps up with the script too, so that nothing piles up while nobody calls. */
+async function tellProblems(control: Control, io: SimulateOutput): Promise<void> {
+  let told = 0;
+  while (!io.signal.aborted) {
+    control.now();
+    for (const { seq, message } of control.problems()) {
+      if (seq <= told) continue;
+      io.stdout(`a step could not be done: ${message}`);
+      told = seq;
+    }
+    try {
+      await systemClock.sleep(1000, io.signal);
+    } catch (error) {
+      if (!io.signal.aborted) throw error;
+    }
+  }
 }

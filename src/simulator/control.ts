@@ -1,9 +1,20 @@
 import { z } from "zod";
-import { type FaultRule, faultRule } from "./faults.ts";
+import { type FaultRule, faultRule } from "./fault-rules.ts";
 import { type KeyPair, type KeyState, keyPair } from "./keys.ts";
 import { type LoadInput, loadOptions, startLoad } from "./load.ts";
 import { changeDialect } from "./pages.ts";
 import { problemsOf } from "./problems.ts";
+import {
+  type InstanceChange,
+  type InstanceOf,
+  instanceChange,
+  type NewInstance,
+  type NewProject,
+  newInstance,
+  newProject,
+  type ProjectChange,
+  projectChange,
+} from "./project.ts";
 import {
   type LoggedRequest,
   matchesRequest,
@@ -15,16 +26,7 @@ import type { PageHook, Service } from "./service.ts";
 import { runStep, type StepInput, step } from "./step.ts";
 import { type NewTask, newTask, type Task, type TaskChange, taskChange, taskJson } from "./tasks.ts";
 import { milliseconds } from "./time.ts";
-import {
-  type InstanceOf,
-  type NewInstance,
-  type NewProject,
-  newInstance,
-  newProject,
-  type ProjectChange,
-  projectChange,
-  type Transition,
-} from "./world.ts";
+import type { Transition } from "./world.ts";
 
 /** Where a task or an instance is: names or ids; without a project, the first that has the instance. */
 export interface Place {
@@ -161,6 +163,13 @@ export class Control {
     return world.addInstance(world.project(project), parse(newInstance, instance, "instance")).id;
   }
 
+  updateInstance(place: Place, change: InstanceChange): void {
+    const { instance } = this.#service.world.instance(place.instance, place.project);
+    const { status, listed } = parse(instanceChange, change, "instance");
+    if (status !== undefined) instance.status = status;
+    if (listed !== undefined) instance.listed = listed;
+  }
+
   /** The instance is gone; its calls answer 404 with DMS.00404022. */
   removeInstance(place: Place): void {
     const { project, instance } = this.#service.world.instance(place.instance, place.project);
@@ -249,7 +258,7 @@ export class Control {
   }
 
   /** Steps that could not be done when their time came. */
-  problems(): { time: number; message: string }[] {
+  problems(): { seq: number; time: number; message: string }[] {
     return this.#service.world.problems.list();
   }
 

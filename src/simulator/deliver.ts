@@ -1,7 +1,8 @@
 import type { ServerResponse } from "node:http";
 import { createGzip } from "node:zlib";
 import type { Answer } from "./answers.ts";
-import type { ActiveFault, Damage } from "./faults.ts";
+import type { Damage } from "./fault-rules.ts";
+import type { ActiveFault } from "./faults.ts";
 import { malform } from "./malformed.ts";
 
 type Sleep = (ms: number, signal?: AbortSignal) => Promise<void>;

@@ -1,6 +1,6 @@
+import { DEFAULT_PROJECT_ID, DEMO_KEY } from "./project.ts";
 import { uuid } from "./random.ts";
 import type { Scenario } from "./scenario.ts";
-import { DEFAULT_PROJECT_ID, DEMO_KEY } from "./world.ts";
 
 const ORDERS = "modifyAutoTopic";
 const HISTORY = [

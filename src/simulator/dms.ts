@@ -1,9 +1,9 @@
 import { type Answer, json, type Refusal } from "./answers.ts";
 import { countMember, parsePageQuery, selectPage } from "./pages.ts";
+import type { Engine, Instance, Project } from "./project.ts";
 import type { Route } from "./routes.ts";
 import type { QueryPairs } from "./signature.ts";
 import { progressOf, type Task, taskJson } from "./tasks.ts";
-import type { Engine, Instance, Project } from "./world.ts";
 
 const NO_SUCH_INSTANCE: Refusal = {
   status: 404,
@@ -91,7 +91,7 @@ function listInstances(project: Project, pairs: QueryPairs): Answer | Refusal {
   const offset = wholeNumber(query.get("offset") ?? "0");
   if (offset === undefined) return invalid("offset");
   const found = [...project.instances.values()].filter(
-    (instance) => instance.engine === engine && passes(instance, query),
+    (instance) => instance.listed && instance.engine === engine && passes(instance, query),
   );
   const instances = found.slice(offset, offset + limit).map(instanceBody);
   return json(200, JSON.stringify({ instances, instance_num: found.length }));

@@ -1,8 +1,9 @@
 import { z } from "zod";
 import { type Answer, json, type Refusal } from "./answers.ts";
 import type { Caller } from "./keys.ts";
+import type { Project } from "./project.ts";
 import type { QueryPairs } from "./signature.ts";
-import type { Project, World } from "./world.ts";
+import type { World } from "./world.ts";
 
 /** `GET /v3/projects?name=`: the projects that the caller may act in. */
 export function listProjects(world: World, caller: Caller | null, query: QueryPairs): Answer {

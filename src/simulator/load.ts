@@ -1,7 +1,8 @@
 import { z } from "zod";
+import { ENGINES, type InstanceOf, type Project } from "./project.ts";
 import { hexId, uuid } from "./random.ts";
 import type { Task } from "./tasks.ts";
-import { ENGINES, type InstanceOf, type Project, type World } from "./world.ts";
+import type { World } from "./world.ts";
 
 export const loadOptions = z.strictObject({
   instances: z.int().positive(),

@@ -27,6 +27,7 @@ const PROTO_IDS = ["__proto__", "constructor", "toString", "hasOwnProperty"];
  * @param all every task instead of the first alone
  */
 export function malform(body: string, variant: Malformed, all: boolean): string {
+  if (!body.startsWith("{")) return body;
   const content = JSON.parse(body) as Fields;
   const member = Array.isArray(content.jobs) ? "jobs" : "tasks";
   const tasks = content[member];

@@ -1,5 +1,5 @@
 import type { Refusal } from "./answers.ts";
-import type { Project } from "./world.ts";
+import type { Project } from "./project.ts";
 
 /** The gateway's refusal for a call too many within a second; Retry-After only where it is told. */
 export function throttled(limit: number, retryAfter?: number | string): Refusal {

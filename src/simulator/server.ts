@@ -9,6 +9,8 @@ import { readBody } from "./read-body.ts";
 import { Service, type ServiceOptions } from "./service.ts";
 import type { StepInput } from "./step.ts";
 
+export { DEFAULT_PROJECT_ID, DEMO_KEY } from "./project.ts";
+
 export interface SimulatorOptions extends ServiceOptions {
   /** Default 127.0.0.1. */
   readonly host?: string;

@@ -6,6 +6,7 @@ import { issueToken, listProjects } from "./iam.ts";
 import type { Caller } from "./keys.ts";
 import { Metadata, metadataOptions } from "./metadata.ts";
 import { problemsOf } from "./problems.ts";
+import { DEMO_KEY, newProject } from "./project.ts";
 import { hexId } from "./random.ts";
 import { admit } from "./rate-limit.ts";
 import type { LoggedRequest } from "./request-log.ts";
@@ -13,7 +14,7 @@ import { Ring } from "./ring.ts";
 import { findRoute, type Route } from "./routes.ts";
 import { parseQuery } from "./signature.ts";
 import { duration } from "./time.ts";
-import { DEMO_KEY, newProject, World } from "./world.ts";
+import { World } from "./world.ts";
 
 export const serviceOptions = z.strictObject({
   /** Default: one project with DEMO_KEY and no instances. */

@@ -1,11 +1,12 @@
 import { z } from "zod";
 import type { Control, Place } from "./control.ts";
-import { faultRule } from "./faults.ts";
+import { faultRule } from "./fault-rules.ts";
 import { keyPair } from "./keys.ts";
 import { loadOptions } from "./load.ts";
+import { instanceChange, newInstance, newProject, projectChange } from "./project.ts";
 import { newTask, taskChange } from "./tasks.ts";
 import { duration, milliseconds } from "./time.ts";
-import { newInstance, newProject, projectChange, type World } from "./world.ts";
+import type { World } from "./world.ts";
 
 const at = z.union([z.number(), z.string()]).refine((value) => timeOf(value, 0) !== undefined, {
   error: "not a time; allowed: +5s, +1h30m, milliseconds after the start, or 2026-01-31T10:00:00Z",
@@ -19,6 +20,7 @@ const actions = {
   add_project: newProject.optional(),
   set_project: projectChange.optional(),
   add_instance: newInstance.optional(),
+  update_instance: instanceChange.optional(),
   remove_instance: z.literal(true).optional(),
   load: loadOptions.optional(),
   fault: faultRule.optional(),
@@ -35,7 +37,13 @@ const actions = {
 
 type Action = keyof typeof actions;
 const ACTIONS = Object.keys(actions) as Action[];
-const NEED_INSTANCE: readonly Action[] = ["task", "update_task", "delete_task", "remove_instance"];
+const NEED_INSTANCE: readonly Action[] = [
+  "task",
+  "update_task",
+  "delete_task",
+  "update_instance",
+  "remove_instance",
+];
 
 /** One line of a script: when, where, and what. */
 export const step = z
@@ -100,6 +108,7 @@ function perform(control: Control, one: Step): unknown {
   if (one.add_project) return control.addProject(one.add_project);
   if (one.set_project) return control.setProject(one.set_project, one.project);
   if (one.add_instance) return control.addInstance(one.add_instance, one.project);
+  if (one.update_instance) return control.updateInstance(place, one.update_instance);
   if (one.remove_instance) return control.removeInstance(place);
   if (one.load) return control.addLoad(one.load, one.project);
   if (one.fault) return control.addFault(one.fault);

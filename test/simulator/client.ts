@@ -1,5 +1,5 @@
+import { DEFAULT_PROJECT_ID, DEMO_KEY } from "../../src/simulator/server.ts";
 import { canonicalRequest, parseQuery, signatureOf } from "../../src/simulator/signature.ts";
-import { DEFAULT_PROJECT_ID, DEMO_KEY } from "../../src/simulator/world.ts";
 
 export interface Pair {
   readonly access_key: string;

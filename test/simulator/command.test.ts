@@ -69,6 +69,23 @@ test("it plays a scenario file", async () => {
   }
 });
 
+test("a step that fails later is told", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "scenario-"));
+  const file = join(folder, "scenario.yaml");
+  const said = Promise.withResolvers<string>();
+  const stop = new AbortController();
+  try {
+    await writeFile(file, "steps: [{ at: +1ms, instance: nowhere, task: {} }]\n");
+    const stdout = (line: string): void => (line.startsWith("a step") ? said.resolve(line) : undefined);
+    const run = runSimulator({ listen: "0", scenario: file }, { stdout, signal: stop.signal });
+    expect(await said.promise).toBe('a step could not be done: unknown instance "nowhere"');
+    stop.abort();
+    await run;
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
 test("wrong arguments are refused with a sentence", async () => {
   const io = { stdout: () => {}, signal: AbortSignal.abort() };
   await expect(runSimulator({ listen: "here" }, io)).rejects.toThrow(

@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { type Simulator, startSimulator } from "../../src/simulator/server.ts";
-import { DEFAULT_PROJECT_ID } from "../../src/simulator/world.ts";
+import { DEFAULT_PROJECT_ID, type Simulator, startSimulator } from "../../src/simulator/server.ts";
 import { page } from "./client.ts";
 
 let simulator: Simulator;

@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type Simulator, startSimulator } from "../../src/simulator/server.ts";
-import { DEFAULT_PROJECT_ID, DEMO_KEY } from "../../src/simulator/world.ts";
+import { DEFAULT_PROJECT_ID, DEMO_KEY, type Simulator, startSimulator } from "../../src/simulator/server.ts";
 import { get, type SignedCall, signedHeaders, tasksUrl } from "./client.ts";
 
 const START = Date.UTC(2026, 10, 24, 10, 0, 0);

@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { MALFORMED } from "../../src/simulator/malformed.ts";
-import { type Simulator, startSimulator } from "../../src/simulator/server.ts";
-import { DEFAULT_PROJECT_ID } from "../../src/simulator/world.ts";
+import { DEFAULT_PROJECT_ID, type Simulator, startSimulator } from "../../src/simulator/server.ts";
 import { page, tasksUrl } from "./client.ts";
 
 const ORDERS = { instance: "orders" };
@@ -188,6 +187,27 @@ describe("an answer is damaged on its way", () => {
     while (simulator.control.requestCount() === 0) await new Promise((resolve) => setImmediate(resolve));
     await simulator.close();
     await waiting;
+  });
+
+  test("a length that is too short leaves the rest behind", async () => {
+    const whole = (await answer()).body;
+    simulator.control.addFault({ kind: "wrong_length", by: -10, times: 1 });
+    const read = answer();
+    await expect(read.then(({ body }) => body)).resolves.toBe(whole.slice(0, -10));
+  });
+
+  test("a client that leaves in the middle ends a slow answer", async () => {
+    await using slow = await startSimulator({
+      check_signatures: false,
+      projects: [{ instances: [{ id: "i" }] }],
+    });
+    slow.control.addFault({ kind: "drip", every: "20ms" });
+    const leaving = new AbortController();
+    const response = await fetch(tasksUrl(slow.url, "i"), { signal: leaving.signal });
+    leaving.abort();
+    await expect(response.text()).rejects.toThrow();
+    slow.control.clearFaults();
+    expect((await fetch(tasksUrl(slow.url, "i"))).status).toBe(200);
   });
 
   test("many megabytes, plain and as a gzip bomb", async () => {

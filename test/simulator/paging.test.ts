@@ -111,3 +111,10 @@ describe("the time filter goes by created_at, to the second", () => {
     expect(answer).toMatchObject({ error_code: "DMS.00400142" });
   });
 });
+
+test("a position before the first task is the first, or refused where the project is told so", async () => {
+  expect(await ids("?start=0&limit=1")).toEqual(["t25"]);
+  simulator.control.setProject({ dialect: { below_first: "reject" } });
+  const answer = await page(simulator.url, INSTANCE, "?start=0", { at: START });
+  expect(answer).toMatchObject({ error_code: "DMS.10240043" });
+});

@@ -78,6 +78,7 @@ test("every other thing that a step can do", () => {
     { expire_tokens: true },
     { rotate_agency_keys: true },
     { date_skew: 5000 },
+    { instance: "orders", update_instance: { status: "FROZEN", listed: false } },
     { instance: "orders", remove_instance: true },
     { project: "second", load: { instances: 3, tasks: 2, prefix: "bulk" } },
     { clear_requests: true },

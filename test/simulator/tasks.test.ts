@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { type Simulator, startSimulator } from "../../src/simulator/server.ts";
-import { DEFAULT_PROJECT_ID } from "../../src/simulator/world.ts";
+import { DEFAULT_PROJECT_ID, type Simulator, startSimulator } from "../../src/simulator/server.ts";
 import { get, page, tasksUrl } from "./client.ts";
 
 const START = Date.UTC(2026, 10, 24, 10, 0, 0);
@@ -168,4 +167,7 @@ test("instances are listed by engine, filtered and paged from 0", async () => {
   expect(names(await list("engine=kafka&enterprise_project_id=ep-1"))).toEqual(["telemetry"]);
   expect(await list("limit=10")).toMatchObject({ error_code: "DMS.00400062" });
   expect(await list("engine=kafka&limit=51")).toMatchObject({ error_code: "DMS.00400062" });
+  simulator.control.updateInstance({ instance: "telemetry" }, { listed: false });
+  expect(names(await list("engine=kafka&name=metr"))).toEqual([]);
+  expect(simulator.control.tasks({ instance: "telemetry" }), "it is still there").toEqual([]);
 });
