@@ -1,8 +1,7 @@
-import type { Lease } from "../ports/store.ts";
+import type { Delivery, Lease } from "../ports/store.ts";
 
 interface Flight {
   readonly lease: Lease;
-  readonly eventIds: readonly string[];
   readonly abort: AbortController;
   readonly ended: Promise<void>;
 }
@@ -10,7 +9,7 @@ interface Flight {
 /** What is claimed and not settled yet. */
 export class Flights {
   readonly #flights = new Set<Flight>();
-  readonly #eventIds = new Set<string>();
+  readonly #places = new Set<string>();
   readonly #onEnd: (lease: Lease) => void;
   #closed = false;
 
@@ -23,21 +22,22 @@ export class Flights {
     return this.#flights.size;
   }
 
-  has(eventId: string): boolean {
-    return this.#eventIds.has(eventId);
+  has(delivery: Delivery): boolean {
+    return this.#places.has(place(delivery));
   }
 
   /** `run` must not reject. */
-  start(lease: Lease, eventIds: readonly string[], run: (signal: AbortSignal) => Promise<void>): void {
+  start(lease: Lease, deliveries: readonly Delivery[], run: (signal: AbortSignal) => Promise<void>): void {
     if (this.#closed) return;
     const abort = new AbortController();
-    for (const id of eventIds) this.#eventIds.add(id);
+    const places = deliveries.map(place);
+    for (const one of places) this.#places.add(one);
     const ended = run(abort.signal).finally(() => {
       this.#flights.delete(flight);
-      for (const id of eventIds) this.#eventIds.delete(id);
+      for (const one of places) this.#places.delete(one);
       this.#onEnd(lease);
     });
-    const flight: Flight = { lease, eventIds, abort, ended };
+    const flight: Flight = { lease, abort, ended };
     this.#flights.add(flight);
   }
 
@@ -62,3 +62,6 @@ export class Flights {
     }
   }
 }
+
+/** An event that was put back from the dead letters may be there a second time, in another lane. */
+const place = ({ shard, lane, eventId }: Delivery): string => JSON.stringify([shard, lane, eventId]);

@@ -61,6 +61,23 @@ export function settlementOf(
   }
 }
 
+/** The deliveries of one request, by what becomes of them: some may be over while the others are tried again, together. */
+export function settlementsOf<T extends Pick<Delivery, "since" | "attempts">>(
+  verdict: Verdict,
+  deliveries: readonly T[],
+  detail: string,
+  context: SettlementContext,
+): readonly { readonly deliveries: readonly T[]; readonly settlement: Settlement }[] {
+  const groups = new Map<Settlement["kind"], { deliveries: T[]; settlement: Settlement }>();
+  for (const delivery of deliveries) {
+    const settlement = settlementOf(verdict, delivery, detail, context);
+    const group = groups.get(settlement.kind);
+    if (group === undefined) groups.set(settlement.kind, { deliveries: [delivery], settlement });
+    else group.deliveries.push(delivery);
+  }
+  return [...groups.values()];
+}
+
 /**
  * Whether an event's retry time has ended. The shorter time of refusals starts anew when the webhook was down:
  * a proxy in front of a receiver that comes back answers 404 for a moment, and must not cost the whole backlog.

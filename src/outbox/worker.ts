@@ -13,7 +13,7 @@ import { DueShards } from "./due-shards.ts";
 import { Flights } from "./flights.ts";
 import type { Format } from "./format.ts";
 import { Health } from "./health.ts";
-import { settlementOf } from "./settlement.ts";
+import { settlementsOf } from "./settlement.ts";
 import { SteadyTime } from "./steady-time.ts";
 
 export interface WorkerOptions {
@@ -183,7 +183,7 @@ export class WebhookWorker {
     else if (nextDueAt === null || deliveries.length > 0) this.#due.answered(lease, nextDueAt);
     else this.#due.answered(lease, Math.max(nextDueAt, this.#time.now() + EMPTY_CLAIM_MS));
     // One whose settlement got no answer can come again; its flight still settles it.
-    const fresh = deliveries.filter(({ eventId }) => !this.#flights.has(eventId));
+    const fresh = deliveries.filter((delivery) => !this.#flights.has(delivery));
     if (bury)
       this.#fly(lease, fresh, (signal) =>
         this.#bury(lease, fresh, "disabled: the webhook is disabled", signal),
@@ -195,8 +195,7 @@ export class WebhookWorker {
 
   #fly(lease: Lease, deliveries: readonly Delivery[], run: (signal: AbortSignal) => Promise<void>): void {
     if (deliveries.length === 0) return;
-    const ids = deliveries.map(({ eventId }) => eventId);
-    this.#flights.start(lease, ids, async (signal) => {
+    this.#flights.start(lease, deliveries, async (signal) => {
       try {
         await run(signal);
       } catch (error) {
@@ -216,30 +215,20 @@ export class WebhookWorker {
     const result = await attempt(format, sender, events, clock, signal);
     this.#log.attempted(deliveries, result);
     this.#health.learn(result, probe);
-    if (result.verdict.kind === "disable") this.#switch.disable();
-    const context = { ...this.#health.settlementContext(), retry: webhook.retry, random: random() };
-    const groups = Map.groupBy(
-      deliveries.map((delivery) => ({
-        delivery,
-        settlement: settlementOf(result.verdict, delivery, result.message, {
-          ...context,
-          now: clock.now(),
-          dueFrom: this.#time.now(),
-        }),
-      })),
-      ({ settlement }) => settlement.kind,
-    );
-    for (const group of groups.values()) {
-      const settlement = group[0]?.settlement;
-      if (settlement !== undefined)
-        await this.#settle(
-          lease,
-          group.map(({ delivery }) => delivery),
-          settlement,
-          signal,
-          1,
-        );
+    if (result.verdict.kind === "disable") {
+      this.#switch.disable();
+      // Now, for the other replicas and for a stop that comes next; if it fails, the loop does it later.
+      await this.#switch.refresh(LOOK_AGAIN_MS).catch(() => undefined);
     }
+    const context = {
+      ...this.#health.settlementContext(),
+      retry: webhook.retry,
+      now: clock.now(),
+      dueFrom: this.#time.now(),
+      random: random(),
+    };
+    for (const group of settlementsOf(result.verdict, deliveries, result.message, context))
+      await this.#settle(lease, group.deliveries, group.settlement, signal, 1);
   }
 
   #bury(lease: Lease, deliveries: readonly Delivery[], reason: string, signal: AbortSignal): Promise<void> {

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { backoff } from "../../src/core/backoff.ts";
 import { afterFailure, CLOSED, OPENS_AFTER } from "../../src/outbox/breaker.ts";
 import { parseRetryAfter } from "../../src/outbox/retry-after.ts";
-import { isOver, type SettlementContext, settlementOf } from "../../src/outbox/settlement.ts";
+import { isOver, type SettlementContext, settlementOf, settlementsOf } from "../../src/outbox/settlement.ts";
 import { type Verdict, verdictOf } from "../../src/outbox/verdict.ts";
 import { redactUrl } from "../../src/util/redact-url.ts";
 
@@ -150,6 +150,15 @@ describe("what becomes of a delivery", () => {
     expect(settled(503, 0)).toMatchObject({ kind: "retry", at: context.dueFrom + 1_000 });
     expect(settled(503, 0, { held: 30_000 })).toMatchObject({ at: context.dueFrom + 30_000 });
     expect(settled(503, 0, { breakerOpen: true, held: 500 })).toMatchObject({ at: context.dueFrom + 500 });
+  });
+
+  test("the events of one message are settled together, but for those whose time is over", () => {
+    const [old, young, younger] = [aged(72 * HOUR), aged(HOUR, 2), aged(0)];
+    const groups = settlementsOf(status(503), [young, old, younger], "HTTP 503", { ...context, random: 0.5 });
+    expect(groups.map(({ deliveries, settlement }) => [settlement.kind, deliveries])).toEqual([
+      ["retry", [young, younger]],
+      ["dead", [old]],
+    ]);
   });
 
   test("a clock that was set back ages nothing", () => {
