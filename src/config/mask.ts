@@ -181,11 +181,12 @@ function maskStore(store: Config["store"]): Plain {
 }
 
 function maskWebhook(webhook: WebhookConfig): Plain {
-  const { urls, secrets, match, headers, retry, group, ...rest } = webhook;
+  const { name, urls, secrets, match, headers, retry, group, ...rest } = webhook;
   const shown = urls.map((url) => maskUrl(url.reveal()));
   return {
-    ...rest,
+    name,
     ...(webhook.format === "alertmanager" ? { urls: shown } : { url: shown[0] }),
+    ...rest,
     secret: secrets.length === 0 ? undefined : secrets.map(() => HIDDEN),
     match: maskMatch(match),
     headers: Object.fromEntries(Object.keys(headers).map((name) => [name, HIDDEN])),

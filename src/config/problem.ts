@@ -61,6 +61,7 @@ function describe(source: Source, path: Path, place: Place | undefined): string 
   if (value === undefined || value === null) return "nothing";
   if (Array.isArray(value)) return value.length === 0 ? "an empty list" : "a list";
   if (isMap(value)) return Object.keys(value).length === 0 ? "an empty map" : "a map";
+  if (value === "") return "an empty text";
   if (isSecretPath(path)) return "a secret that is not shown";
   return quote(place?.written ?? value);
 }

@@ -26,7 +26,6 @@ const SYNTAX: Readonly<Record<string, readonly [found: string, allowed: string]>
   MULTILINE_IMPLICIT_KEY: ["a key over several lines", "a key on one line"],
   BAD_SCALAR_START: ["a character that must be quoted", "text in quotes"],
   MISSING_CHAR: ["an unfinished value", "a closing quote, bracket or comma"],
-  BAD_ALIAS: ["an alias without its anchor", "an anchor (&name) before its alias (*name)"],
   BAD_DQ_ESCAPE: ["an unknown escape in double quotes", "a known escape, or single quotes"],
   NON_STRING_KEY: ["a key that is not a text", "a text as key"],
   TAG_RESOLVE_FAILED: ["a tag", "values without tags"],
@@ -42,20 +41,22 @@ export function parseYaml(file: string, text: string, env: Environment): Source 
     uniqueKeys: false,
     prettyErrors: false,
     lineCounter: lines,
-    logLevel: "silent",
+    // Silent would also keep a second document quiet.
+    logLevel: "error",
   });
   const place = (offset: number): Place => {
     const { line, col } = lines.linePos(offset);
     return { file, line, column: col };
   };
 
-  const said = new Set<number>();
-  for (const error of [...document.errors, ...document.warnings]) {
-    const { line, col } = lines.linePos(error.pos[0]);
-    if (said.has(line)) continue;
-    said.add(line);
-    const [found, allowed] = SYNTAX[error.code] ?? ["something that is not YAML", "valid YAML or JSON"];
-    source.problems.push({ file, line, column: col, path: "", found, allowed });
+  // After the first error the parser is out of step, and what else it says is about that.
+  for (const { code, pos } of document.errors.length > 0 ? document.errors.slice(0, 1) : document.warnings) {
+    const { line, col } = lines.linePos(pos[0]);
+    const [found, allowed] = SYNTAX[code] ?? ["something that is not YAML", "valid YAML or JSON"];
+    const hint = lineOf(text, pos[0]).includes("${")
+      ? `; inside { } and [ ] a variable needs quotes: "\${NAME}"`
+      : "";
+    source.problems.push({ file, line, column: col, path: "", found, allowed: `${allowed}${hint}` });
   }
   if (source.problems.length > 0) return source;
 
@@ -90,7 +91,8 @@ class Reader {
     if (aliased && ++this.#aliased > MOST_ALIASED_VALUES) return this.#tooMuch(path);
     if (isAlias(node)) {
       const target = this.#anchors.get(node.source);
-      if (path.length > MOST_DEPTH || !target) return this.#tooMuch(path);
+      if (!target) return this.#noAnchor(path, node.range?.[0] ?? 0);
+      if (path.length > MOST_DEPTH) return this.#tooMuch(path);
       return this.#visit(target, path, true);
     }
     if (!isScalar(node) && !isMap(node) && !isSeq(node)) return null;
@@ -145,6 +147,14 @@ class Reader {
     return text;
   }
 
+  #noAnchor(path: Path, offset: number): Tree {
+    this.#source.values.set(pathKey(path), this.#place(offset));
+    const allowed = "an anchor (&name) before its alias (*name)";
+    this.#source.problems.push(problemAt(this.#source, path, allowed, "an alias without its anchor"));
+    this.#source.broken.add(pathKey(path));
+    return null;
+  }
+
   #tooMuch(path: Path): Tree {
     const { problems, broken } = this.#source;
     if (!problems.some(({ found }) => found === "aliases that repeat too much")) {
@@ -159,4 +169,9 @@ class Reader {
 /** No value, or null: the failsafe schema reads both as text. */
 function isNothing(node: Scalar): boolean {
   return (node.type === "PLAIN" || node.type === undefined) && /^(~|null|)$/.test(String(node.value ?? ""));
+}
+
+function lineOf(text: string, offset: number): string {
+  const end = text.indexOf("\n", offset);
+  return text.slice(text.lastIndexOf("\n", offset - 1) + 1, end < 0 ? text.length : end);
 }

@@ -96,8 +96,8 @@ export function identifier(what: string) {
 }
 
 /** A secret of one line. */
-export function secret(what: string) {
-  return scalar(`${what}, not empty and on one line`, { type: "string" }, (value) =>
+export function secret(what: string, json: Json = { type: "string" }) {
+  return scalar(`${what}, not empty and on one line`, json, (value) =>
     value !== "" && !hasControl(value) ? new Secret(value) : undefined,
   );
 }
@@ -111,16 +111,22 @@ export function content(what: string) {
 
 export const glob = () => text("a glob, such as orders-*", 256);
 
-/** A text that may also stand in a file: `{ file: … }`. The file is read before the schema sees it. */
+/** A secret that may also stand in a file: `{ file: … }`. The file is read before the schema sees it. */
 export function secretOrFile(what: string) {
-  const file = {
-    type: "object",
-    properties: { file: { type: "string" } },
-    required: ["file"],
-    additionalProperties: false,
-  };
-  return secret(what).meta({ anyOf: [{ type: "string" }, file] });
+  return secret(what, TEXT_OR_FILE);
 }
+
+export const TEXT_OR_FILE: Json = {
+  anyOf: [
+    { type: "string" },
+    {
+      type: "object",
+      properties: { file: { type: "string" } },
+      required: ["file"],
+      additionalProperties: false,
+    },
+  ],
+};
 
 export function hasControl(value: string): boolean {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for.

@@ -27,8 +27,8 @@ export const externalUrl = () => {
 };
 
 /** Where events are posted to; secret because such URLs carry tokens in path and query. */
-export const webhookUrl = () =>
-  scalar("an http or https URL", JSON_URL, (value) => {
+export const webhookUrl = (json: Readonly<Record<string, unknown>> = JSON_URL) =>
+  scalar("an http or https URL", json, (value) => {
     const url = httpUrl(value);
     if (!url) return undefined;
     if (url.username || url.password)

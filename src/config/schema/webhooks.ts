@@ -1,7 +1,17 @@
 import { z } from "zod";
 import { FORMATS, GROUP_KEYS, SUBSCRIBABLE_EVENTS, type SubscribableEvent } from "../config.ts";
 import { auth, clientTls, match } from "./common.ts";
-import { content, duration, number, off, oneOf, secret, secretOrFile, text } from "./scalars.ts";
+import {
+  content,
+  duration,
+  number,
+  off,
+  oneOf,
+  secret,
+  secretOrFile,
+  TEXT_OR_FILE,
+  text,
+} from "./scalars.ts";
 import { list, mapOf, object, oneOrMany } from "./shapes.ts";
 import { webhookUrl } from "./urls.ts";
 
@@ -44,7 +54,7 @@ const group = z.union([
 export const webhook = object({
   name: text("a name"),
   url: webhookUrl().optional(),
-  urls: list(webhookUrl(), "URLs").optional(),
+  urls: list(webhookUrl(TEXT_OR_FILE), "URLs").optional(),
   secret: oneOrMany(secretOrFile("a signing secret"), "signing secrets").optional(),
   format: oneOf(FORMATS).prefault("cloudevents"),
   events: list(oneOf(SUBSCRIBABLE_EVENTS), "event types").prefault([...DEFAULT_EVENTS]),
