@@ -3,6 +3,7 @@ import type { Operation } from "../ports/call-gate.ts";
 import type { RequestAuth } from "./auth.ts";
 import { asksForNewToken, classify, httpDate, refusesCredentials, requestIdOf } from "./classify.ts";
 import type { HttpAnswer } from "./http.ts";
+import { parseJson } from "./json.ts";
 import { SigningClock } from "./signing-clock.ts";
 import type { Target } from "./target.ts";
 import type { Transport } from "./transport.ts";
@@ -40,13 +41,20 @@ export class Api {
    */
   async get(operation: Operation, target: Target, query: string, signal: AbortSignal): Promise<JsonAnswer> {
     const { renew } = this.#auth;
-    if (renew === null) return await this.#getOnce(operation, target, query, signal, false);
+    const sent: { headers: Readonly<Record<string, string>> } = { headers: {} };
     try {
-      return await this.#getOnce(operation, target, query, signal, true);
+      return await this.#getOnce(
+        operation,
+        target,
+        query,
+        signal,
+        sent,
+        renew === null ? "final" : "renewable",
+      );
     } catch (error) {
-      if (!(error instanceof CloudError) || !asksForNewToken(error)) throw error;
-      await renew(signal);
-      return await this.#getOnce(operation, target, query, signal, false);
+      if (renew === null || !(error instanceof CloudError) || !asksForNewToken(error)) throw error;
+      await renew(sent.headers, signal);
+      return await this.#getOnce(operation, target, query, signal, sent, "final");
     }
   }
 
@@ -55,24 +63,26 @@ export class Api {
     target: Target,
     query: string,
     signal: AbortSignal,
-    renewable: boolean,
+    sent: { headers: Readonly<Record<string, string>> },
+    attempt: "renewable" | "final",
   ): Promise<JsonAnswer> {
     const preparing = this.#auth.prepare(signal);
     if (preparing !== null) await preparing;
     return await this.#transport.call(
       operation,
       {
-        request: () => ({
-          method: "GET",
-          origin: target.origin,
-          path: query === "" ? target.path : `${target.path}?${query}`,
-          headers: {
-            ...this.#auth.headers(target, query, this.#signingClock.now()),
-            accept: "application/json",
-          },
-        }),
+        request: () => {
+          const headers = this.#auth.headers(target, query, this.#signingClock.now());
+          sent.headers = headers;
+          return {
+            method: "GET",
+            origin: target.origin,
+            path: query === "" ? target.path : `${target.path}?${query}`,
+            headers: { ...headers, accept: "application/json" },
+          };
+        },
         judge: (answer) => this.#judge(answer, target),
-        ...(renewable ? { mends: asksForNewToken } : {}),
+        ...(attempt === "renewable" ? { mends: asksForNewToken } : {}),
       },
       signal,
     );
@@ -83,7 +93,12 @@ export class Api {
     const date = httpDate(answer);
     if (date !== null) this.#cloudOffset = date - now;
     if (answer.status < 200 || answer.status > 299) {
-      const error = classify(answer, { where: target.host, now, secrets: this.#auth.secrets() });
+      const error = classify(answer, {
+        where: target.host,
+        now,
+        secrets: this.#auth.secrets(),
+        signed: this.#auth.signs,
+      });
       this.#signingClock.saw(date, refusesCredentials(error));
       throw error;
     }
@@ -93,20 +108,16 @@ export class Api {
         status: answer.status,
         requestId: requestIdOf(answer, null),
       });
-    return { body: parse(answer.body, unusable), cloudNow: date ?? now, unusable };
+    const body = parseJson(answer.body);
+    if (body === undefined) throw unusable(problemOf(answer.body));
+    return { body, cloudNow: date ?? now, unusable };
   }
 }
 
-function parse(body: string, unusable: (problem: string) => CloudError): unknown {
-  try {
-    return JSON.parse(body);
-  } catch {
-    const kind =
-      body.trim() === ""
-        ? "no body"
-        : body.trimStart().startsWith("<")
-          ? "a page for browsers instead of JSON: is a proxy or a login page in between?"
-          : "JSON that is cut off or broken";
-    throw unusable(kind);
-  }
+function problemOf(body: string): string {
+  const text = body.trimStart();
+  if (text === "") return "no body";
+  return text.startsWith("<")
+    ? "a page for browsers instead of JSON: is a proxy or a login page in between?"
+    : "JSON that is cut off or broken";
 }

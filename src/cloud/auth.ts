@@ -14,8 +14,10 @@ export interface RequestAuth {
    * @param now time to sign by, epoch milliseconds
    */
   headers(target: Target, query: string, now: number): Record<string, string>;
-  /** Gets new credentials after the cloud asked for them (code 0307); null where only a person can. */
-  readonly renew: ((signal: AbortSignal) => Promise<void>) | null;
+  /** Gets new credentials after those in these headers were called out of date; null where only a person can. */
+  readonly renew: ((refused: Readonly<Record<string, string>>, signal: AbortSignal) => Promise<void>) | null;
+  /** Signatures carry the time, so a wrong clock can be why they are refused. */
+  readonly signs: boolean;
   /** Texts that no message may show. */
   secrets(): readonly string[];
 }
@@ -35,6 +37,7 @@ export function keyPairAuth(keys: KeyPair): RequestAuth {
     prepare: () => null,
     headers: (target, query, now) => signer.headers(target, query, now),
     renew: null,
+    signs: true,
     secrets: () => secrets,
   };
 }
@@ -45,6 +48,7 @@ export function tokenAuth(token: string): RequestAuth {
     prepare: () => null,
     headers: (target) => tokenHeaders(target, token),
     renew: null,
+    signs: false,
     secrets: () => [token],
   };
 }

@@ -36,6 +36,8 @@ export interface Scene {
   /** Local wall clock, epoch milliseconds. */
   readonly now: number;
   readonly secrets: readonly string[];
+  /** The refused call was signed, so that a wrong clock can be why. */
+  readonly signed: boolean;
 }
 
 /** The error that a refusal (any answer but 2xx) stands for. */
@@ -44,7 +46,7 @@ export function classify(answer: HttpAnswer, scene: Scene): CloudError {
   const said = readErrorBody(answer.body);
   const code = said.code === null ? null : redact(said.code, scene.secrets).slice(0, 64);
   const date = httpDate(answer);
-  const skew = date === null ? 0 : date - scene.now;
+  const skew = date === null || !scene.signed ? 0 : date - scene.now;
   const reason = causeOf(status, code, skew);
   const words = said.message === null ? "" : `: ${redact(said.message, scene.secrets)}`;
   const clock =

@@ -1,5 +1,6 @@
 import type { Engine, ObservedTask } from "../core/task.ts";
 import type { ListedInstance, ScheduledTask } from "../ports/task-source.ts";
+import { type Fields, isFields } from "./json.ts";
 
 /** One row of a list: what it says, or what is wrong with it. A bad row never costs the others. */
 export type Row<T> =
@@ -12,8 +13,6 @@ export interface RowPage<T> {
   /** What the cloud says that the list holds in all. A hint: it was seen to be wrong. */
   readonly total: number | null;
 }
-
-type Fields = Readonly<Record<string, unknown>>;
 
 /** `{ task_count, tasks }`: the answer for a list, and for one task. Undefined when it is none. */
 export const decodeTasks = (body: unknown): RowPage<ObservedTask> | undefined =>
@@ -168,8 +167,4 @@ function numberOf(value: unknown): number | null {
 
 function malformed(id: string | null, problem: string): Row<never> {
   return { kind: "malformed", id, problem };
-}
-
-function isFields(value: unknown): value is Fields {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,3 +1,5 @@
+import { type Fields, isFields, parseJson } from "./json.ts";
+
 /** What an error answer says of itself, in whichever of the services' shapes. */
 export interface ErrorBody {
   /** Such as `APIGW.0301`, or digits alone; null where there is none. */
@@ -21,12 +23,8 @@ const WIDEST = 20;
 export function readErrorBody(body: string): ErrorBody {
   const trimmed = body.trim();
   if (trimmed === "" || trimmed.startsWith("<")) return NOTHING;
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(trimmed);
-  } catch {
-    return { ...NOTHING, message: trimmed };
-  }
+  const parsed = parseJson(trimmed);
+  if (parsed === undefined) return { ...NOTHING, message: trimmed };
   if (typeof parsed === "string") return { ...NOTHING, message: parsed };
   const found = search(parsed, 0);
   const top = isFields(parsed) ? textOf(parsed, ["request_id", "requestId"]) : null;
@@ -51,15 +49,11 @@ function firstOf(values: readonly unknown[], depth: number): ReturnType<typeof s
   return null;
 }
 
-function textOf(fields: Readonly<Record<string, unknown>>, keys: readonly string[]): string | null {
+function textOf(fields: Fields, keys: readonly string[]): string | null {
   for (const key of keys) {
     const value = fields[key];
     if (typeof value === "string" && value.trim() !== "") return value;
     if (typeof value === "number") return String(value);
   }
   return null;
-}
-
-function isFields(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
