@@ -31,7 +31,7 @@ export class KeyGuard {
   readonly fingerprint: string;
   readonly #notes: Notes;
   readonly #clock: Clock;
-  readonly #onChange: (valid: boolean, cause: RefusalCause) => void;
+  readonly #onChange: (valid: boolean, error: CloudError, retryAt: number) => void;
   #known: KeyNote | null = null;
   #trial: Promise<void> = Promise.resolve();
 
@@ -39,7 +39,7 @@ export class KeyGuard {
     fingerprint: string,
     notes: Notes,
     clock: Clock,
-    onChange: (valid: boolean, cause: RefusalCause) => void,
+    onChange: (valid: boolean, error: CloudError, retryAt: number) => void,
   ) {
     this.fingerprint = fingerprint;
     this.#notes = notes;
@@ -130,7 +130,13 @@ export class KeyGuard {
   #learn(note: KeyNote | null): void {
     const wasValid = this.valid;
     this.#known = note;
-    if (this.valid !== wasValid) this.#onChange(this.valid, note?.cause ?? "credentials_rejected");
+    if (this.valid === wasValid) return;
+    const { cause = "credentials_rejected", at = this.#clock.now() } = note ?? {};
+    this.#onChange(
+      this.valid,
+      new CloudError(cause, "the cloud refused the credentials"),
+      at + RETRY_REFUSED_MS,
+    );
   }
 
   #note(verdict: "accepted" | "trying" | RefusalCause): KeyNote {

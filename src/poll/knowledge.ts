@@ -1,5 +1,46 @@
-import type { Knowledge, Learned } from "../core/decision.ts";
-import { learn, mergeNames, thresholdOf } from "../core/names.ts";
+import type { Knowledge } from "../core/decision.ts";
+import { knowledgeOf } from "../core/names.ts";
 import type { LearnRules } from "../core/rules.ts";
-import type { NameKnowledge, Threshold } from "../core/state.ts";
+import type { NameKnowledge } from "../core/state.ts";
 import type { Shard } from "./shard.ts";
+
+interface Kept {
+  readonly version: string;
+  readonly knowledge: Knowledge;
+}
+
+/** What is known of task names over all shards: ours from memory, the others' as they were read last. */
+export class Knowledges {
+  readonly #owned: () => Iterable<Shard>;
+  /** Rules are shared by the instances that do not override them, so this holds few. */
+  readonly #kept = new WeakMap<LearnRules, Map<string, Kept>>();
+  #others: readonly NameKnowledge[] = [];
+  #othersVersion = 0;
+
+  constructor(owned: () => Iterable<Shard>) {
+    this.#owned = owned;
+  }
+
+  /** Entries of shards that are not ours. */
+  setOthers(entries: readonly NameKnowledge[]): void {
+    this.#others = entries;
+    this.#othersVersion += 1;
+  }
+
+  of(projectId: string, learn: LearnRules): Knowledge {
+    let version = `${this.#othersVersion}`;
+    for (const shard of this.#owned()) version += `,${shard.number}.${shard.namesVersion}`;
+    const byProject = this.#kept.get(learn) ?? new Map<string, Kept>();
+    this.#kept.set(learn, byProject);
+    const kept = byProject.get(projectId);
+    if (kept?.version === version) return kept.knowledge;
+    const knowledge = knowledgeOf(this.entries(projectId), projectId, learn);
+    byProject.set(projectId, { version, knowledge });
+    return knowledge;
+  }
+
+  *entries(projectId: string): Iterable<NameKnowledge> {
+    for (const entry of this.#others) if (entry.projectId === projectId) yield entry;
+    for (const shard of this.#owned()) yield* shard.names(projectId).values();
+  }
+}

@@ -1,5 +1,6 @@
 import { backoff } from "../core/backoff.ts";
-import type { Decision } from "../core/decision.ts";
+import type { Cause } from "../core/cause.ts";
+import type { TaskwatchEvent } from "../core/event.ts";
 import { CloudError, StoreError } from "../errors.ts";
 import type { Clock, Random } from "../ports/clock.ts";
 import type { Emit } from "../ports/telemetry.ts";
@@ -9,7 +10,7 @@ import type { Knowledges } from "./knowledge.ts";
 import { ProjectPolls } from "./project-polls.ts";
 import type { Reach } from "./reach.ts";
 import type { Shard } from "./shard.ts";
-import type { PollProject, Target } from "./target.ts";
+import { type PollProject, type Target, targetNames } from "./target.ts";
 import { Watched } from "./watched.ts";
 
 /** A second of tick, and some: polls due within it are released at their own time. */
@@ -28,7 +29,7 @@ export interface PollerOptions {
   /** Polls in flight at once, over all projects. */
   readonly concurrency: number;
   /** Called after each commit with events: deliveries may be due. */
-  readonly onEvents: () => void;
+  readonly committed: (shard: Shard, events: readonly TaskwatchEvent[]) => void;
 }
 
 /** The rhythm: knows when each instance of our shards is due, and polls it, once at a time, within all limits. */
@@ -181,7 +182,7 @@ export class Poller {
     if (!watched.running) merged = !polls?.add(target.key, dueAt, watched.active);
     else if (watched.dueAgain === null) watched.dueAgain = dueAt;
     else merged = true;
-    if (merged) this.#options.emit({ kind: "poll.merged", ...names(target) });
+    if (merged) this.#options.emit({ kind: "poll.merged", ...targetNames(target) });
   }
 
   /** Never rejects. */
@@ -198,9 +199,9 @@ export class Poller {
     let failure: unknown = null;
     try {
       target.project.gate.prepay(signal);
-      result = await pollOnce(target, shard, knowledge, clock, signal);
-      failure = result.error;
-      if (result.decision) this.#tell(target, result.decision);
+      const known = knowledge.of(target.project.id, target.rules.stuck.learn);
+      result = await pollOnce(target, shard, known, clock, signal);
+      this.#tell(watched, result);
     } catch (error) {
       failure = error;
     }
@@ -215,14 +216,15 @@ export class Poller {
     if (signal.aborted) return;
     const calls = result?.calls ?? 1;
     this.#projects.get(target.project.id)?.polls.queue.spentMore(active, calls - 1);
+    const cause = result ? result.listing.cause : causeOf(failure);
     emit({
       kind: "poll.finished",
-      ...names(target),
+      ...targetNames(target),
       seconds: (clock.monotonic() - started) / 1_000,
       lagSeconds: Math.max(0, started - dueAt) / 1_000,
-      complete: result?.complete ?? false,
-      cause: failure instanceof CloudError ? failure.reason : null,
-      error: failure,
+      complete: result?.listing.complete ?? false,
+      cause,
+      error: failure ?? result?.listing.gap,
       calls,
     });
     if (watched.dueAgain !== null) {
@@ -239,12 +241,12 @@ export class Poller {
     // A store that does not answer says nothing about the instance.
     if (failure instanceof StoreError || result?.kind === "fenced") return;
     watched.lastPollAt = now;
-    if (result?.complete) {
+    if (result?.listing.complete) {
       watched.up = true;
       watched.streak = null;
       watched.throttled = 0;
     } else {
-      const cause = failure instanceof CloudError ? failure.reason : "bad_response";
+      const cause = (result ? result.listing.cause : causeOf(failure)) ?? "bad_response";
       watched.up = false;
       const { count = 0, since = now } = watched.streak ?? {};
       watched.streak = { count: count + 1, since, cause };
@@ -255,15 +257,14 @@ export class Poller {
       const wait = THROTTLE_WAIT.min + backoff(watched.throttled, THROTTLE_WAIT, random());
       watched.nextDue = Math.max(watched.nextDue, now + wait);
     }
-    const decision = await reach.judge(watched, failure, now);
-    if (decision) this.#tell(watched.target, decision);
+    await reach.judge(watched, failure, now);
   }
 
-  #tell(target: Target, decision: Pick<Decision, "facts" | "events">): void {
-    const { emit, onEvents } = this.#options;
-    for (const fact of decision.facts) emit({ kind: "fact", ...names(target), fact });
-    for (const { type, id } of decision.events) emit({ kind: "event.committed", type, id });
-    if (decision.events.length > 0) onEvents();
+  #tell({ target, shard }: Watched, { decision, outage }: CycleResult): void {
+    const { emit, committed } = this.#options;
+    if (outage) emit({ kind: "fact", ...targetNames(target), fact: { kind: "outage", ...outage } });
+    for (const fact of decision?.facts ?? []) emit({ kind: "fact", ...targetNames(target), fact });
+    if (decision && decision.events.length > 0) committed(shard, decision.events);
   }
 
   #time(): { wall: number; monotonic: number } {
@@ -271,8 +272,4 @@ export class Poller {
   }
 }
 
-const names = (target: Target) => ({
-  project: target.project.name,
-  instanceId: target.instanceId,
-  instanceName: target.rules.instance.name,
-});
+const causeOf = (failure: unknown): Cause | null => (failure instanceof CloudError ? failure.reason : null);

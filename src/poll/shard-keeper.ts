@@ -1,8 +1,8 @@
+import { hash } from "../core/hash.ts";
 import { shareOf } from "../core/shares.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Lease, Leases, StateStore } from "../ports/store.ts";
 import type { Emit } from "../ports/telemetry.ts";
-import { stableHash } from "../util/stable-share.ts";
 import { Shard } from "./shard.ts";
 
 export interface ShardKeeperOptions {
@@ -88,7 +88,7 @@ export class ShardKeeper {
     const { leases, state, member, shards, ttl, clock, emit, onGained } = this.#options;
     let left = count;
     // Replicas that start together begin at different places, so that they seldom try the same shard.
-    const first = stableHash(member) % shards;
+    const first = hash(member) % shards;
     for (let step = 0; step < shards && left > 0; step++) {
       const number = (first + step) % shards;
       if (this.#owned.has(number) || this.#leaving.has(number)) continue;

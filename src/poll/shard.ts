@@ -1,5 +1,11 @@
-import { type InstanceState, instanceKey, type NameKnowledge, type TaskState } from "../core/state.ts";
-import type { Batch, Lease, ShardState, StateStore, WriteResult } from "../ports/store.ts";
+import {
+  type InstanceRecord,
+  type InstanceState,
+  instanceKey,
+  type NameKnowledge,
+  type TaskState,
+} from "../core/state.ts";
+import type { Batch, Lease, PollTimes, ShardState, StateStore, WriteResult } from "../ports/store.ts";
 
 /**
  * One shard that this replica owns, with its state in memory. The lease makes the memory right; revision and
@@ -10,14 +16,16 @@ export class Shard {
   readonly number: number;
   readonly #store: StateStore;
   readonly #abort = new AbortController();
-  #lease: Lease;
+  readonly #lease: Lease;
   /** Local monotonic time after which the lease may be somebody else's. */
   #deadline: number;
   #generation = 0;
   #dropped = false;
   #loading: Promise<void> | null = null;
   #instances = new Map<string, Loaded>();
-  #names = new Map<string, NameKnowledge>();
+  #names = new Map<string, Map<string, NameKnowledge>>();
+  #namesVersion = 0;
+  readonly #unflushed = new Set<string>();
   #busy = 0;
   #whenIdle: (() => void) | null = null;
 
@@ -47,8 +55,14 @@ export class Shard {
     return this.#abort.signal;
   }
 
-  get names(): Iterable<NameKnowledge> {
-    return this.#names.values();
+  /** What this shard knows of the names of one project. */
+  names(projectId: string): ReadonlyMap<string, NameKnowledge> {
+    return this.#names.get(projectId) ?? new Map();
+  }
+
+  /** Grows with each change of what is known of names. */
+  get namesVersion(): number {
+    return this.#namesVersion;
   }
 
   get keys(): Iterable<string> {
@@ -68,6 +82,26 @@ export class Shard {
     const state = await this.#store.loadInstance(this.number, key);
     if (state) this.#instances.set(key, { state, whole: true });
     return state ?? undefined;
+  }
+
+  /** A complete poll that wrote nothing: its times are flushed later, an older value only widens the next window. */
+  completed(key: string, record: InstanceRecord): void {
+    const known = this.#instances.get(key);
+    if (!known) return;
+    this.#instances.set(key, { ...known, state: { ...known.state, record } });
+    this.#unflushed.add(key);
+  }
+
+  async flush(): Promise<void> {
+    const keys = [...this.#unflushed];
+    this.#unflushed.clear();
+    const times: PollTimes[] = [];
+    for (const key of keys) {
+      const record = this.peek(key)?.record;
+      if (record?.lastCompleteAt == null) continue;
+      times.push({ key, lastCompleteAt: record.lastCompleteAt, lastSweepAt: record.lastSweepAt });
+    }
+    if (times.length > 0 && (await this.#store.touch(this.#lease, times)) === "fenced") this.drop();
   }
 
   /** Writes a batch and takes it into memory. A thrown error leaves the memory dropped: the outcome is unknown. */
@@ -140,12 +174,22 @@ export class Shard {
         { state: each, whole: false },
       ]),
     );
-    this.#names = new Map(state.names.map((each) => [nameKey(each), each]));
+    this.#names = new Map();
+    this.#learn(state.names);
     this.#dropped = false;
   }
 
+  #learn(names: readonly NameKnowledge[]): void {
+    for (const entry of names) {
+      const known = this.#names.get(entry.projectId);
+      if (known) known.set(entry.name, entry);
+      else this.#names.set(entry.projectId, new Map([[entry.name, entry]]));
+    }
+    this.#namesVersion += 1;
+  }
+
   #apply(batch: Omit<Batch, "shard">): void {
-    for (const name of batch.names) this.#names.set(nameKey(name), name);
+    if (batch.names.length > 0) this.#learn(batch.names);
     if (batch.record === null) {
       this.#instances.delete(batch.key);
       return;
@@ -166,5 +210,3 @@ interface Loaded {
   /** False while only the tasks that alert or run are in memory. */
   readonly whole: boolean;
 }
-
-const nameKey = (name: Pick<NameKnowledge, "projectId" | "name">): string => `${name.projectId}/${name.name}`;

@@ -1,5 +1,8 @@
+import { hash } from "../core/hash.ts";
+import type { ProjectRules } from "../core/health.ts";
 import type { Rules } from "../core/rules.ts";
-import type { InstanceRecord } from "../core/state.ts";
+import { type InstanceRecord, instanceKey } from "../core/state.ts";
+import type { Engine } from "../core/task.ts";
 import type { TaskSource } from "../ports/task-source.ts";
 import type { ProjectGate } from "./project-gate.ts";
 import type { Schedule } from "./schedule.ts";
@@ -9,10 +12,11 @@ export interface PollProject {
   readonly name: string;
   readonly id: string;
   readonly region: string;
-  readonly source: TaskSource;
   readonly gate: ProjectGate;
-  /** Rules of the project itself: webhooks and maintenance for its own events. */
-  readonly rules: Rules;
+  /** For events about the project itself. */
+  readonly rules: ProjectRules;
+  /** The cloud's clock less the local one, milliseconds, as the last answer told it. */
+  readonly skew: { ms: number };
 }
 
 /** One instance to poll. Lives as long as a configuration, or until discovery says otherwise. */
@@ -21,6 +25,7 @@ export interface Target {
   readonly key: string;
   readonly project: PollProject;
   readonly instanceId: string;
+  readonly source: TaskSource;
   readonly shard: number;
   /** Place within the interval, 0 to 1: stable, so that a restart changes nothing. */
   readonly share: number;
@@ -33,14 +38,27 @@ export interface Target {
   readonly bornWatched: boolean;
 }
 
-/** The record of an instance that the store does not know yet. */
-export function newRecord(target: Target): InstanceRecord {
+/** Which shard an instance belongs to. The record of a project lives in the shard of the empty instance id. */
+export const shardOf = (key: string, shards: number): number => hash(key) % shards;
+
+/** Place within an interval, 0 to 1; not the bits that choose the shard, or a shard's instances would stand together. */
+export const shareOf = (key: string): number => hash(`share/${key}`) / 2 ** 32;
+
+/** The key of the record that carries a project's own health. */
+export const projectKey = (projectId: string): string => instanceKey(projectId, "");
+
+/** The record of an instance, or with an empty id of a project, that the store does not know yet. */
+export function newRecord(
+  projectId: string,
+  instance: { readonly id: string; readonly name: string; readonly engine: Engine },
+  discovered = false,
+): InstanceRecord {
   return {
-    projectId: target.project.id,
-    instanceId: target.instanceId,
-    name: target.rules.instance.name,
-    engine: target.rules.instance.engine,
-    discovered: target.discovered,
+    projectId,
+    instanceId: instance.id,
+    name: instance.name,
+    engine: instance.engine,
+    discovered,
     baselineAt: null,
     lastCompleteAt: null,
     lastSweepAt: null,
@@ -50,3 +68,10 @@ export function newRecord(target: Target): InstanceRecord {
     ended: [],
   };
 }
+
+/** How events of the running program name an instance. */
+export const targetNames = (target: Target) => ({
+  project: target.project.name,
+  instanceId: target.instanceId,
+  instanceName: target.rules.instance.name,
+});

@@ -1,18 +1,9 @@
-import type { Cause } from "../core/cause.ts";
+import type { Streak } from "../core/health.ts";
 import type { InstanceState } from "../core/state.ts";
 import { isOpen } from "../core/task.ts";
 import type { Schedule } from "./schedule.ts";
 import type { Shard } from "./shard.ts";
 import type { Target } from "./target.ts";
-
-/** Failed polls in a row. */
-export interface Streak {
-  readonly count: number;
-  /** Local time of the first of them. */
-  readonly since: number;
-  /** Of the last one. */
-  readonly cause: Cause;
-}
 
 /** One instance of a shard that is ours: what the rhythm needs to know, and nothing that must survive. */
 export class Watched {

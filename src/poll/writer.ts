@@ -1,9 +1,9 @@
 import { cloudEvent } from "../core/cloudevent.ts";
 import type { Decision } from "../core/decision.ts";
 import { incidentKey, type TaskwatchEvent } from "../core/event.ts";
+import { learnNames } from "../core/names.ts";
 import type { InstanceState } from "../core/state.ts";
 import type { EventWrite, WriteResult } from "../ports/store.ts";
-import type { Knowledges } from "./knowledge.ts";
 import type { Shard } from "./shard.ts";
 
 /** What a decision writes; `record` null removes the instance. */
@@ -17,7 +17,6 @@ export function commitDecision(
   key: string,
   state: InstanceState,
   decision: Outcome,
-  knowledge: Knowledges,
 ): Promise<WriteResult["kind"]> {
   return shard.commit({
     key,
@@ -26,7 +25,7 @@ export function commitDecision(
     upserts: decision.upserts,
     removals: decision.removals,
     events: decision.events.map(eventWrite),
-    names: knowledge.merged(shard, state.record.projectId, decision.learned),
+    names: learnNames(shard.names(state.record.projectId), state.record.projectId, decision.learned),
   });
 }
 

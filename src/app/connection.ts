@@ -1,0 +1,127 @@
+import type { Dispatcher } from "undici";
+import { createAgent } from "../cloud/agent.ts";
+import { Api } from "../cloud/api.ts";
+import { keyPairAuth, type RequestAuth, tokenAuth } from "../cloud/auth.ts";
+import { findProjectId } from "../cloud/projects.ts";
+import { createTaskSource } from "../cloud/source.ts";
+import { Transport } from "../cloud/transport.ts";
+import type { ProjectConfig } from "../config/config.ts";
+import { fingerprint } from "../config/hash.ts";
+import { UsageError } from "../errors.ts";
+import type { ProjectGate } from "../poll/project-gate.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Notes } from "../ports/store.ts";
+import type { TaskSource } from "../ports/task-source.ts";
+import { NoteDialect } from "./note-dialect.ts";
+
+export interface ConnectionOptions {
+  readonly project: ProjectConfig;
+  readonly gate: ProjectGate;
+  /** Sockets to the endpoint. */
+  readonly connections: number;
+  readonly notes: Notes;
+  readonly clock: Clock;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/** Waits between tries to look a project id up. */
+const LOOKUP_AGAIN_MS = 30_000;
+
+/** The way to one project's API, as configured. It lives on through reloads that do not change it. */
+export class Connection {
+  readonly gate: ProjectGate;
+  readonly #options: ConnectionOptions;
+  readonly #dispatcher: Dispatcher;
+  readonly #auth: RequestAuth;
+  readonly #dialect: NoteDialect;
+  readonly #apis = new Map<number, Api>();
+  readonly #sources = new Map<string, TaskSource>();
+
+  constructor(options: ConnectionOptions) {
+    const { project, connections, env, notes } = options;
+    this.#options = options;
+    this.gate = options.gate;
+    this.#dispatcher = createAgent({
+      connections,
+      ca: project.tls?.ca ?? null,
+      proxy: project.proxy?.reveal() ?? null,
+      env,
+    });
+    this.#auth = requestAuth(project);
+    this.#dialect = new NoteDialect(notes, project.name);
+  }
+
+  /** The project's id: as configured, else looked up until it is found. Rejects with the signal's reason only. */
+  async projectId(signal: AbortSignal, onFailure: (error: unknown) => void): Promise<string> {
+    await this.#dialect.load();
+    const { project, clock } = this.#options;
+    if (project.project_id !== null) return project.project_id;
+    for (;;) {
+      try {
+        return await findProjectId(this.#api(10_000), project.iam_endpoint, project.region, signal);
+      } catch (error) {
+        if (signal.aborted) throw signal.reason;
+        onFailure(error);
+        await clock.sleep(LOOKUP_AGAIN_MS, signal);
+      }
+    }
+  }
+
+  /** Instances may differ in the time limit of a request and in the zone of the window; few do. */
+  source(projectId: string, timeoutMs: number, utcOffset: number): TaskSource {
+    const key = `${projectId} ${timeoutMs} ${utcOffset}`;
+    const known = this.#sources.get(key);
+    if (known) return known;
+    const { project, clock } = this.#options;
+    const source = createTaskSource({
+      api: this.#api(timeoutMs),
+      endpoint: project.endpoint,
+      projectId,
+      enterpriseProjectId: project.discover?.enterprise_project_id ?? null,
+      utcOffset,
+      dialect: this.#dialect,
+      clock,
+    });
+    this.#sources.set(key, source);
+    return source;
+  }
+
+  /** Lets calls in flight end. */
+  close(): Promise<void> {
+    return this.#dispatcher.close();
+  }
+
+  #api(timeoutMs: number): Api {
+    const known = this.#apis.get(timeoutMs);
+    if (known) return known;
+    const { gate, clock } = this.#options;
+    const api = new Api(new Transport({ dispatcher: this.#dispatcher, gate, clock, timeoutMs }), this.#auth);
+    this.#apis.set(timeoutMs, api);
+    return api;
+  }
+}
+
+function requestAuth({ credentials }: ProjectConfig): RequestAuth {
+  switch (credentials.kind) {
+    case "keys":
+      return keyPairAuth({
+        accessKey: credentials.access_key,
+        secretKey: credentials.secret_key.reveal(),
+        securityToken: credentials.security_token?.reveal() ?? null,
+      });
+    case "token":
+      return tokenAuth(credentials.token.reveal());
+    default:
+      throw new UsageError(`credentials of kind ${credentials.kind} are not available in this version`);
+  }
+}
+
+/** Tells credentials apart without telling them: for locks that outlive the process. */
+export const credentialsPrint = ({ credentials }: ProjectConfig): string => fingerprint(credentials);
+
+/** Changes when anything changes that a connection is made from. */
+export function connectionPrint(project: ProjectConfig): string {
+  const { name, region, project_id, endpoint, iam_endpoint, credentials, tls, proxy, discover } = project;
+  const filter = discover?.enterprise_project_id ?? null;
+  return fingerprint({ name, region, project_id, endpoint, iam_endpoint, credentials, tls, proxy, filter });
+}

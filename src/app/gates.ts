@@ -1,0 +1,72 @@
+import { KeyGuard } from "../poll/key-guard.ts";
+import { Pacer } from "../poll/pacer.ts";
+import { ProjectGate } from "../poll/project-gate.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Store } from "../ports/store.ts";
+import type { Emit } from "../ports/telemetry.ts";
+
+/**
+ * Budgets and locks of credentials. They live as long as the process: a reload must neither refill a bucket nor
+ * forget that a key was refused.
+ */
+export class Gates {
+  readonly #store: Pick<Store, "budget" | "notes">;
+  readonly #clock: Clock;
+  readonly #emit: Emit;
+  readonly #pacers = new Map<string, Pacer>();
+  readonly #guards = new Map<string, { readonly guard: KeyGuard; readonly projects: Set<string> }>();
+
+  constructor(store: Pick<Store, "budget" | "notes">, clock: Clock, emit: Emit) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#emit = emit;
+  }
+
+  /** @param fingerprint of the credentials: projects with the same ones share a lock */
+  gate(project: string, ratePerSecond: number, fingerprint: string): ProjectGate {
+    const pacer = this.#pacer(project, ratePerSecond);
+    return new ProjectGate(project, pacer, this.#guard(project, fingerprint), this.#clock, this.#emit);
+  }
+
+  /** Drops what no configured project uses any more. `used`: name and fingerprint of each. */
+  retain(used: ReadonlyMap<string, string>): void {
+    for (const name of this.#pacers.keys()) if (!used.has(name)) this.#pacers.delete(name);
+    for (const [fingerprint, { projects }] of this.#guards) {
+      for (const name of projects) if (used.get(name) !== fingerprint) projects.delete(name);
+      if (projects.size === 0) this.#guards.delete(fingerprint);
+    }
+  }
+
+  /** Learns what other replicas found out about the credentials. Rejects as the store does. */
+  async refresh(): Promise<void> {
+    for (const { guard } of this.#guards.values()) await guard.refresh();
+  }
+
+  #pacer(project: string, ratePerSecond: number): Pacer {
+    const known = this.#pacers.get(project);
+    if (known) {
+      known.setRate(ratePerSecond);
+      return known;
+    }
+    const pacer = new Pacer(project, ratePerSecond, this.#store.budget, this.#clock);
+    this.#pacers.set(project, pacer);
+    return pacer;
+  }
+
+  #guard(project: string, fingerprint: string): KeyGuard {
+    const known = this.#guards.get(fingerprint);
+    if (known) {
+      known.projects.add(project);
+      return known.guard;
+    }
+    const projects = new Set([project]);
+    const guard = new KeyGuard(fingerprint, this.#store.notes, this.#clock, (valid, error, retryAt) => {
+      for (const name of projects) {
+        if (valid) this.#emit({ kind: "credentials.accepted", project: name });
+        else this.#emit({ kind: "credentials.refused", project: name, error, retryAt });
+      }
+    });
+    this.#guards.set(fingerprint, { guard, projects });
+    return guard;
+  }
+}

@@ -1,0 +1,120 @@
+import {
+  type Config,
+  type InstanceConfig,
+  type LearnConfig,
+  type MaintenanceConfig,
+  type ProjectConfig,
+  WEEKDAYS,
+  type WebhookConfig,
+} from "../config/config.ts";
+import { compileMatch, type MatchSubject } from "../config/match.ts";
+import type { EventData } from "../core/event.ts";
+import type { ProjectRules } from "../core/health.ts";
+import { compileMaintenance, type MaintenanceWindow, mutedUntil } from "../core/maintenance.ts";
+import type { LearnRules, Rules, WebhookRule } from "../core/rules.ts";
+
+/** What all instances of a configuration share, compiled once. */
+export interface CommonRules {
+  readonly webhooks: readonly WebhookRule[];
+  readonly maintenance: readonly MaintenanceWindow<MatchSubject>[];
+  readonly byTask: ReadonlyMap<string, number>;
+  /** The same object for the same settings, so that what is derived from it is derived once. */
+  readonly learn: (settings: LearnConfig) => LearnRules;
+}
+
+export function commonRules(config: Config): CommonRules {
+  const learned = new Map<LearnConfig, LearnRules>();
+  return {
+    webhooks: webhookRules(config.webhooks),
+    maintenance: config.maintenance.map(maintenanceWindow),
+    byTask: new Map(Object.entries(config.stuck.by_task)),
+    learn(settings) {
+      const known = learned.get(settings);
+      if (known) return known;
+      const { min_samples: minSamples, ...others } = settings;
+      const rules = { ...others, minSamples };
+      learned.set(settings, rules);
+      return rules;
+    },
+  };
+}
+
+function maintenanceWindow(window: MaintenanceConfig): MaintenanceWindow<MatchSubject> {
+  const matches = compileMatch(window.match);
+  if (window.kind === "absolute") return compileMaintenance({ ...window, matches });
+  const days = new Set(window.days.map((day) => WEEKDAYS.indexOf(day)));
+  return compileMaintenance({ ...window, days, matches });
+}
+
+/** `format: alertmanager` sends state and takes no events. */
+export function webhookRules(webhooks: readonly WebhookConfig[]): readonly WebhookRule[] {
+  return webhooks
+    .filter((webhook) => webhook.format !== "alertmanager")
+    .map(({ name, events, match }) => {
+      const types: ReadonlySet<string> = new Set(events);
+      const fits = compileMatch(match);
+      return { name, wants: ({ type, data }) => types.has(type) && fits(subjectOf(data)) };
+    });
+}
+
+function subjectOf({ project, instance, task }: EventData) {
+  return { project: project.name, region: project.region, instance, task: task?.name ?? null };
+}
+
+export function instanceRules(
+  config: Config,
+  common: CommonRules,
+  project: ProjectConfig,
+  projectId: string,
+  { id, name, engine, stuck, window }: InstanceConfig,
+): Rules {
+  const instance = { id, name, engine };
+  const own = { project: project.name, region: project.region };
+  return {
+    ...shared(config, common, project, projectId),
+    instance,
+    window: {
+      lookback: window.lookback,
+      overlap: window.overlap,
+      maxLookback: window.max_lookback,
+      sweep: window.sweep,
+      firstPoll: window.first_poll,
+    },
+    stuck: {
+      queuedAfter: stuck.queued_after,
+      runningAfter: config.stuck.running_after,
+      byTask: common.byTask,
+      instanceRunningAfter: stuck.running_after,
+      instanceByTask: new Map(Object.entries(stuck.by_task)),
+      noProgressAfter: stuck.no_progress_after,
+      repeat: stuck.repeat,
+      learn: common.learn(stuck.learn),
+    },
+    mutedUntil: (now, task) =>
+      mutedUntil(common.maintenance, { ...own, instance, task: task?.name ?? null }, now),
+  };
+}
+
+/** For events about the project itself, which have no instance and no task. */
+export function projectRules(
+  config: Config,
+  common: CommonRules,
+  project: ProjectConfig,
+  projectId: string,
+): ProjectRules {
+  const own = { project: project.name, region: project.region };
+  return {
+    ...shared(config, common, project, projectId),
+    mutedUntil: (now) => mutedUntil(common.maintenance, { ...own, instance: null, task: null }, now),
+  };
+}
+
+function shared(config: Config, common: CommonRules, project: ProjectConfig, projectId: string) {
+  return {
+    project: { name: project.name, id: projectId, region: project.region },
+    failures: { keepOpen: config.failures.keep_open },
+    webhooks: common.webhooks,
+    privacy: { taskParams: config.privacy.task_params, userNames: config.privacy.user_names },
+    externalUrl: config.server.external_url,
+  };
+}
