@@ -1,0 +1,188 @@
+import { createServer, type Server } from "node:http";
+import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
+import type { AddressInfo } from "node:net";
+import Fastify, { type FastifyInstance } from "fastify";
+import type { ServerConfig } from "../config/config.ts";
+import { UsageError } from "../errors.ts";
+import type { Clock } from "../ports/clock.ts";
+import { type Authenticator, authenticator } from "./auth.ts";
+import { landingPage, type Operations, operationRoutes } from "./routes.ts";
+
+declare module "fastify" {
+  interface FastifyContextConfig {
+    /** Who may: everybody, whoever may see /metrics, or (the default) whoever has the credentials where any are set. */
+    access?: "open" | "metrics";
+  }
+}
+
+export type HttpSettings = Pick<ServerConfig, "listen" | "tls" | "auth" | "metrics_auth" | "reload">;
+
+export interface HttpServerOptions extends Operations {
+  readonly settings: HttpSettings;
+  readonly clock: Clock;
+  /** Routes of the API and the status page. Behind `auth` unless a route's config says otherwise. */
+  readonly routes?: readonly ((app: FastifyInstance) => void | Promise<void>)[];
+  /** Told of errors that no caller may see. */
+  readonly onError: (error: unknown, where: string) => void;
+}
+
+export interface HttpServer {
+  /** Rejects with a UsageError where the address cannot be had. */
+  listen(): Promise<{ readonly host: string; readonly port: number; readonly url: string }>;
+  /**
+   * For a reload: throws a UsageError before anything is changed if the address, or TLS as such, would have to
+   * change; a new certificate and new credentials hold from the next connection and request on.
+   */
+  update(settings: HttpSettings): void;
+  /** No new requests; those under way may end within the time, in milliseconds. Idle connections do not hold it. */
+  close(timeout: number): Promise<void>;
+  /** For tests without a socket. */
+  readonly app: FastifyInstance;
+}
+
+const LARGEST_BODY = 64 * 1024;
+const LARGEST_HEADERS = 16 * 1024;
+const MOST_CONNECTIONS = 512;
+/** To send a whole request; a slow sender must not keep a connection. */
+const REQUEST_MS = 10_000;
+/** Without a byte either way. */
+const SILENCE_MS = 60_000;
+/** Longer than any usual scrape interval, so that Prometheus keeps its connection. */
+const KEEP_ALIVE_MS = 75_000;
+
+const HEADERS = {
+  "cache-control": "no-store",
+  "content-security-policy":
+    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  "cross-origin-resource-policy": "same-origin",
+  "referrer-policy": "no-referrer",
+  "x-content-type-options": "nosniff",
+  "x-frame-options": "DENY",
+};
+
+export async function createHttpServer(options: HttpServerOptions): Promise<HttpServer> {
+  const { clock, onError } = options;
+  let settings = options.settings;
+  let auth = prepare(settings);
+  let closing = false;
+  const server = socketServer(settings);
+  const app = Fastify({
+    serverFactory: (handler) => {
+      server.on("request", handler);
+      return server;
+    },
+    bodyLimit: LARGEST_BODY,
+    forceCloseConnections: "idle",
+    routerOptions: { maxParamLength: 200 },
+  });
+
+  app.addHook("onRequest", async (request, reply) => {
+    reply.headers(HEADERS);
+    // A browser would add stored credentials to a form that another site posts here.
+    const site = request.headers["sec-fetch-site"];
+    if (request.method === "POST" && site !== undefined && site !== "same-origin" && site !== "none") {
+      return reply.code(403).send({ error: "requests from other sites are refused" });
+    }
+    const { access } = request.routeOptions.config;
+    if (auth === null || access === "open" || (access === "metrics" && !settings.metrics_auth)) return;
+    if (auth.accepts(request.headers.authorization)) return;
+    return reply.code(401).header("www-authenticate", auth.challenge).send({ error: "unauthorized" });
+  });
+  app.addHook("onResponse", async () => {
+    // A connection whose answer had begun before the end becomes idle only now.
+    if (closing) setImmediate(() => server.closeIdleConnections());
+  });
+  app.setNotFoundHandler((_request, reply) => reply.code(404).send({ error: "not found" }));
+  app.setErrorHandler((error: Error & { statusCode?: number }, request, reply) => {
+    const status = error.statusCode ?? 500;
+    if (status < 500) return reply.code(status).send({ error: error.message });
+    onError(error, `${request.method} ${request.routeOptions.url ?? ""}`);
+    return reply.code(status).send({ error: "internal error" });
+  });
+
+  operationRoutes(app, options, () => settings.reload);
+  for (const routes of options.routes ?? []) await app.register(async (scope) => routes(scope));
+  if (!app.hasRoute({ method: "GET", url: "/" })) landingPage(app);
+  await app.ready();
+
+  return {
+    app,
+    async listen() {
+      const { host, port } = settings.listen;
+      try {
+        await app.listen({ host, port });
+      } catch (error) {
+        throw new UsageError(`server.listen: cannot listen on ${host}:${port}: ${whatIs(error)}`, {
+          cause: error,
+        });
+      }
+      const address = server.address() as AddressInfo;
+      const scheme = settings.tls === null ? "http" : "https";
+      const shown = address.family === "IPv6" ? `[${address.address}]` : address.address;
+      return { host: address.address, port: address.port, url: `${scheme}://${shown}:${address.port}` };
+    },
+    update(next) {
+      if (next.listen.host !== settings.listen.host || next.listen.port !== settings.listen.port) {
+        throw new UsageError("server.listen cannot change while running: restart to apply it");
+      }
+      if ((next.tls === null) !== (settings.tls === null)) {
+        throw new UsageError("server.tls cannot be switched on or off while running: restart to apply it");
+      }
+      const nextAuth = prepare(next);
+      if (next.tls !== null) withTlsErrors(() => (server as TlsServer).setSecureContext(pemOf(next)));
+      settings = next;
+      auth = nextAuth;
+    },
+    async close(timeout) {
+      closing = true;
+      const closed = new AbortController();
+      const ending = app.close().finally(() => closed.abort());
+      await clock.sleep(timeout, closed.signal).then(
+        () => server.closeAllConnections(),
+        () => undefined,
+      );
+      await ending;
+    },
+  };
+}
+
+const prepare = (settings: HttpSettings): Authenticator | null =>
+  settings.auth === null ? null : authenticator(settings.auth);
+
+function socketServer(settings: HttpSettings): Server | TlsServer {
+  const options = {
+    requestTimeout: REQUEST_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    maxHeaderSize: LARGEST_HEADERS,
+  };
+  const server =
+    settings.tls === null
+      ? createServer(options)
+      : withTlsErrors(() => createTlsServer({ ...options, ...pemOf(settings) }));
+  server.maxConnections = MOST_CONNECTIONS;
+  server.setTimeout(SILENCE_MS);
+  return server;
+}
+
+const pemOf = ({ tls }: HttpSettings): { cert?: string; key?: string; minVersion: "TLSv1.2" } => ({
+  minVersion: "TLSv1.2",
+  ...(tls === null ? {} : { cert: tls.cert, key: tls.key.reveal() }),
+});
+
+function withTlsErrors<T>(make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    throw new UsageError(`server.tls: certificate and key cannot be used: ${whatIs(error)}`);
+  }
+}
+
+/** Of OpenSSL and of the system these are plain words without a secret. */
+function whatIs(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const code = "code" in error ? error.code : undefined;
+  if (code === "EADDRINUSE") return "something else listens there";
+  if (code === "EACCES") return "not permitted";
+  if (code === "EADDRNOTAVAIL") return "this machine has no such address";
+  return error.message;
+}
