@@ -32,7 +32,7 @@ export const ERROR_SHAPES = [
   "text",
   "empty",
 ] as const;
-export type ErrorShape = (typeof ERROR_SHAPES)[number];
+type ErrorShape = (typeof ERROR_SHAPES)[number];
 
 export type CodePrefix = "APIGW" | "APIG";
 

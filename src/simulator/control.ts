@@ -278,7 +278,7 @@ export class Control {
 }
 
 /** The value as the schema gives it. @throws Error that names each wrong path, what was found and what is allowed */
-export function parse<T extends z.ZodType>(schema: T, input: unknown, what: string): z.output<T> {
+function parse<T extends z.ZodType>(schema: T, input: unknown, what: string): z.output<T> {
   const result = schema.safeParse(input);
   if (result.success) return result.data;
   const issues = problemsOf(result.error, input).map(

@@ -23,7 +23,7 @@ const when = {
   delay: duration.default(0),
 };
 
-export const damages = [
+const damages = [
   /** Nothing but the rule's delay. */
   z.strictObject({ kind: z.literal("delay"), ...when }),
   /** Never answers. */

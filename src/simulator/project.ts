@@ -27,7 +27,7 @@ export const instanceChange = z.strictObject({
 });
 export type InstanceChange = z.input<typeof instanceChange>;
 
-export const user = z.strictObject({ name: z.string(), password: z.string(), domain: z.string() });
+const user = z.strictObject({ name: z.string(), password: z.string(), domain: z.string() });
 
 export const newProject = z.strictObject({
   id: z.string().optional(),

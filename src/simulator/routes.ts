@@ -1,5 +1,5 @@
 /** The calls that the simulator knows. */
-export type Operation =
+type Operation =
   | "list_tasks"
   | "show_task"
   | "task_progress"

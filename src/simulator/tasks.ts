@@ -2,7 +2,7 @@ import { z } from "zod";
 import { duration, instant } from "./time.ts";
 
 /** How a task goes on by itself. Times are durations in ms; `runsFor` null: it hangs. */
-export interface TaskPlan {
+interface TaskPlan {
   readonly queuedFor: number;
   readonly runsFor: number | null;
   /** The status it ends in, or `vanishes`. */

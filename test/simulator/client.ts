@@ -1,7 +1,7 @@
 import { DEFAULT_PROJECT_ID, DEMO_KEY } from "../../src/simulator/server.ts";
 import { canonicalRequest, parseQuery, signatureOf } from "../../src/simulator/signature.ts";
 
-export interface Pair {
+interface Pair {
   readonly access_key: string;
   readonly secret_key: string;
   readonly security_token?: string;
