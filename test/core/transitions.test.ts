@@ -15,7 +15,7 @@ import {
   types,
 } from "./support.ts";
 
-const after = (seconds: number) => ({ updatedAt: T0 - 4 * MINUTE + seconds * SECOND });
+const later = (seconds: number) => ({ updatedAt: T0 - 4 * MINUTE + seconds * SECOND });
 
 describe("a change of status", () => {
   for (const { from, to, events } of [
@@ -35,7 +35,7 @@ describe("a change of status", () => {
   ]) {
     it(`${from} -> ${to} tells ${events.join(" and ")}`, () => {
       const first = poll(stateOf(), [seen("a", from)]);
-      const { decision, state } = poll(first.state, [seen("a", to, after(60))], { now: T0 + MINUTE });
+      const { decision, state } = poll(first.state, [seen("a", to, later(60))], { now: T0 + MINUTE });
       expect(types(decision)).toEqual(events);
       const [event] = decision.events;
       expect(event?.data.previous_status).toBe(from);
@@ -75,7 +75,7 @@ describe("a change of status", () => {
 describe("an old copy", () => {
   it("of a task that ended is no transition when its updated_at is older, and is said", () => {
     const { state } = poll(stateOf(), [seen("a", "SUCCESS")]);
-    const { decision } = poll(state, [seen("a", "EXECUTING", after(-1))]);
+    const { decision } = poll(state, [seen("a", "EXECUTING", later(-1))]);
     expect(decision.events).toEqual([]);
     expect(decision.changed).toBe(false);
     expect(only(decision.facts).kind).toBe("stale_sighting");
@@ -90,8 +90,8 @@ describe("an old copy", () => {
   });
 
   it("never moves updated_at back", () => {
-    const { state } = poll(stateOf(), [seen("a", "EXECUTING", after(30))]);
-    const next = poll(state, [seen("a", "EXECUTING", after(0))]);
+    const { state } = poll(stateOf(), [seen("a", "EXECUTING", later(30))]);
+    const next = poll(state, [seen("a", "EXECUTING", later(0))]);
     expect(next.decision.changed).toBe(false);
   });
 });
@@ -100,9 +100,9 @@ describe("a task that fails, runs again and fails", () => {
   it("is a new failure under a new id", () => {
     let { state, decision } = poll(stateOf(), [seen("a", "FAILED")]);
     const first = only(decision.events);
-    ({ state } = poll(state, [seen("a", "EXECUTING", after(60))]));
+    ({ state } = poll(state, [seen("a", "EXECUTING", later(60))]));
     expect(state.tasks.get("a")?.failedAt).toBeNull();
-    ({ state, decision } = poll(state, [seen("a", "FAILED", after(120))], { now: T0 + 9 * MINUTE }));
+    ({ state, decision } = poll(state, [seen("a", "FAILED", later(120))], { now: T0 + 9 * MINUTE }));
     const second = only(decision.events);
     expect([first.type, second.type]).toEqual(["task.failed", "task.failed"]);
     expect(second.id).not.toBe(first.id);
@@ -149,7 +149,7 @@ describe("the first poll", () => {
     expect(first.state.record.baselineAt).toBeNull();
     const second = poll(
       first.state,
-      [seen("bad", "FAILED"), seen("runs", "FAILED", after(1)), seen("old", "FAILED")],
+      [seen("bad", "FAILED"), seen("runs", "FAILED", later(1)), seen("old", "FAILED")],
       { now: T0 + MINUTE },
     );
     expect(second.decision.events.map(({ type, data }) => [type, data.task?.id])).toEqual([
@@ -212,7 +212,7 @@ describe("an open task that the list no longer shows", () => {
   });
 
   it("changes by what its id tells", () => {
-    const task = seen("a", "FAILED", after(60));
+    const task = seen("a", "FAILED", later(60));
     expect(types(poll(open(), [], { lookups: { a: { kind: "found", task } } }).decision)).toEqual([
       "task.failed",
     ]);
@@ -233,12 +233,12 @@ describe("what the cloud may send", () => {
     expect(first.decision.facts).toContainEqual({ kind: "unknown_status", taskId: "a", status: "PAUSED" });
     const second = poll(first.state, [seen("a", "PAUSED")]);
     expect(second.decision.facts).toEqual([]);
-    const third = poll(second.state, [seen("a", "RESUMING", after(1))]);
+    const third = poll(second.state, [seen("a", "RESUMING", later(1))]);
     expect(third.decision.facts).toContainEqual({ kind: "unknown_status", taskId: "a", status: "RESUMING" });
   });
 
   it("the same id twice in one list counts once, in its newer form", () => {
-    const rows = [seen("a", "FAILED", after(60)), seen("a", "EXECUTING")];
+    const rows = [seen("a", "FAILED", later(60)), seen("a", "EXECUTING")];
     for (const list of [rows, [...rows].reverse()]) {
       expect(types(poll(stateOf(), list).decision)).toEqual(["task.failed"]);
     }
@@ -289,7 +289,7 @@ describe("what the cloud may send", () => {
     let state = poll(stateOf(), [seen("a", "EXECUTING")]).state;
     const ids = new Set<string>();
     for (let index = 0; index < 500; index += 1) {
-      const step = poll(state, [seen("a", `S${index}`, after(index))]);
+      const step = poll(state, [seen("a", `S${index}`, later(index))]);
       ids.add(only(step.decision.events).id);
       state = step.state;
     }
