@@ -16,7 +16,7 @@ import { isOpen } from "../core/task.ts";
 import { StoreError } from "../errors.ts";
 
 /**
- * State as the stores keep it: JSON that leaves out what is null, false or empty, because most tasks are over
+ * State as the stores keep it: JSON that leaves out what is null, false or without content, because most tasks are over
  * and most fields are then. What a store must address by itself stays outside: the id of a task, and the two
  * poll times of an instance, which are flushed without the record.
  */
@@ -56,7 +56,7 @@ export function encodeTask(task: TaskState): string {
 export function decodeTask(id: string, text: string): TaskState {
   return decode(`task ${quote(id)}`, text, (fields) => ({
     id,
-    name: textOf(fields, "name", ""),
+    name: textOf(fields, "name"),
     status: textOf(fields, "status"),
     userName: orNull(fields, "userName", textOf),
     params: orNull(fields, "params", textOf),
@@ -88,9 +88,9 @@ export function encodeRecord(record: InstanceRecord): string {
 
 export function decodeRecord(key: string, text: string, times: RecordTimes): InstanceRecord {
   return decode(`instance ${quote(key)}`, text, (fields) => ({
-    projectId: textOf(fields, "projectId", ""),
-    instanceId: textOf(fields, "instanceId", ""),
-    name: textOf(fields, "name", ""),
+    projectId: textOf(fields, "projectId"),
+    instanceId: textOf(fields, "instanceId"),
+    name: textOf(fields, "name"),
     engine: oneOf(fields, "engine", ENGINES),
     discovered: flagOf(fields, "discovered"),
     baselineAt: orNull(fields, "baselineAt", numberOf),
@@ -115,7 +115,7 @@ function compact(fields: object): string {
 }
 
 function isDefault(value: unknown): boolean {
-  if (value === null || value === false || value === "") return true;
+  if (value === null || value === false) return true;
   if (typeof value !== "object") return false;
   return Object.keys(value).length === 0;
 }
@@ -159,8 +159,8 @@ function orNull<T>(fields: Fields, key: string, read: (fields: Fields, key: stri
   return value === undefined || value === null ? null : read(fields, key);
 }
 
-function textOf(fields: Fields, key: string, missing?: string): string {
-  const value = get(fields, key) ?? missing;
+function textOf(fields: Fields, key: string): string {
+  const value = get(fields, key);
   if (typeof value !== "string") throw new Malformed(`${key} is not a text`);
   return value;
 }

@@ -1,0 +1,231 @@
+import type { InstanceRecord, TaskState, Verdict } from "../../../src/core/state.ts";
+import type { Batch, EventWrite, Lease, Store, WriteResult } from "../../../src/ports/store.ts";
+
+/** A store of four shards that nobody else uses, empty at first. */
+export interface OpenedStore {
+  readonly store: Store;
+  /** Leaves the handle in use as a crash would, and opens the same store anew: what a restarted daemon sees. */
+  reopen(): Promise<Store>;
+  /** One more handle on the same store, as a command beside the daemon has it. It is closed by `dispose`. */
+  second(): Promise<Store>;
+  /** Closes every handle and removes what was stored. */
+  dispose(): Promise<void>;
+}
+
+export type OpenStore = () => Promise<OpenedStore>;
+
+/** How many shards the store under test has. */
+export const SHARDS = 4;
+/** Long enough that no lease ends while a test runs. */
+export const TTL = 600_000;
+export const T0 = Date.parse("2026-11-24T10:00:00.000Z");
+
+export const HOSTILE_TEXTS = [
+  "__proto__",
+  "constructor",
+  "{shard}:1",
+  "a\0b",
+  "a/b c\nd\re\tf",
+  "'; DROP TABLE task; --",
+  "% _ * ? [a-z]",
+  "ключ 鍵 🔑",
+  "\u2028\u2029\ufeff",
+  "1",
+  "01",
+  "1e3",
+  "n".repeat(10_000),
+] as const;
+
+export async function leaseOf(store: Store, shard = 1, member = "replica-a"): Promise<Lease> {
+  const lease = await store.leases.acquire(shard, member, TTL);
+  if (lease === null) throw new Error(`no lease on shard ${shard}`);
+  return lease;
+}
+
+export const record = (part: Partial<InstanceRecord> = {}): InstanceRecord => ({
+  projectId: "p1",
+  instanceId: "i1",
+  name: "orders",
+  engine: "kafka",
+  discovered: false,
+  baselineAt: null,
+  lastCompleteAt: null,
+  lastSweepAt: null,
+  prunedBefore: null,
+  unreachable: null,
+  counts: {},
+  ended: [],
+  ...part,
+});
+
+export const fullRecord = (): InstanceRecord =>
+  record({
+    discovered: true,
+    baselineAt: T0,
+    lastCompleteAt: T0 + 1,
+    lastSweepAt: T0 + 2,
+    prunedBefore: T0 - 0.5,
+    unreachable: {
+      since: T0,
+      cause: "timeout",
+      informed: ["ops", "__proto__"],
+      muted: { eventId: "evt_m", sequence: 0, until: T0 + 9 },
+    },
+    counts: counts([
+      ["instance:unreachable", 2],
+      ["__proto__", 3],
+      ["constructor", 1],
+    ]),
+    ended: [
+      { name: "restart", successAt: T0, failureAt: null },
+      { name: "", successAt: null, failureAt: null },
+    ],
+  });
+
+export const task = (id: string, part: Partial<TaskState> = {}): TaskState => ({
+  id,
+  name: "restartInstance",
+  status: "SUCCESS",
+  userName: null,
+  params: null,
+  createdAt: null,
+  updatedAt: null,
+  seenAt: T0,
+  sequence: 1,
+  counts: {},
+  verdict: null,
+  failedAt: null,
+  acknowledged: null,
+  informed: [],
+  executed: false,
+  unlisted: false,
+  progress: null,
+  muted: null,
+  ...part,
+});
+
+export const verdict: Verdict = {
+  kind: "running_too_long",
+  since: T0,
+  threshold: { seconds: 1200, source: "learned", samples: 41 },
+  announcedAt: T0 + 5,
+};
+
+export const fullTask = (id: string): TaskState =>
+  task(id, {
+    name: "ключ\0 🔑",
+    status: "SOMETHING NEW",
+    userName: "",
+    params: '{"__proto__":{"a":1}}',
+    createdAt: T0 - 1000,
+    updatedAt: T0 - 1.5,
+    sequence: 7,
+    counts: counts([
+      ["failed:FAILED", 1],
+      ["__proto__", 2],
+      ["toString", 4],
+    ]),
+    verdict,
+    failedAt: T0,
+    acknowledged: { by: "ann", at: T0, reason: null },
+    informed: ["ops", "constructor"],
+    executed: true,
+    unlisted: true,
+    progress: { ratio: 0, since: T0 },
+    muted: { eventId: "evt_x", sequence: 3, until: T0 + 1 },
+  });
+
+/** An object with own properties of these names, whatever they are. */
+export const counts = (entries: readonly [string, number][]): Record<string, number> =>
+  Object.fromEntries(entries);
+
+export interface EventPart {
+  readonly webhooks?: readonly string[];
+  readonly lane?: string;
+  readonly body?: string;
+  readonly time?: number;
+  readonly type?: EventWrite["event"]["type"];
+  /** The task that it is about; null for none. */
+  readonly taskId?: string | null;
+}
+
+export function event(id: string, part: EventPart = {}): EventWrite {
+  const taskId = part.taskId === undefined ? "t1" : part.taskId;
+  return {
+    event: {
+      id,
+      type: part.type ?? "task.failed",
+      time: part.time ?? T0,
+      webhooks: part.webhooks ?? ["ops"],
+      data: {
+        reason: "status EXECUTING -> FAILED",
+        project: { name: "prod", id: "p1", region: "eu-west-101" },
+        instance: { id: "i1", name: "orders", engine: "kafka" },
+        task:
+          taskId === null
+            ? null
+            : {
+                id: taskId,
+                name: "restartInstance",
+                status: "FAILED",
+                user_name: null,
+                created_at: null,
+                updated_at: null,
+                params: null,
+              },
+        previous_status: "EXECUTING",
+        sequence: 1,
+        duration_seconds: null,
+        verdict: null,
+        previous_verdict: null,
+        threshold: null,
+        was_stuck: false,
+        recovered_from: null,
+        resolution: null,
+        resolved_by: null,
+        progress_ratio: null,
+        cause: null,
+        since: null,
+        muted: false,
+        muted_until: null,
+        url: null,
+      },
+    },
+    body: part.body ?? JSON.stringify({ id }),
+    lane: part.lane ?? "lane-1",
+  };
+}
+
+export const batch = (part: Partial<Batch> = {}): Batch => ({
+  shard: 1,
+  key: "p1/i1",
+  expectRevision: 0,
+  record: record(),
+  upserts: [],
+  removals: [],
+  events: [],
+  names: [],
+  ...part,
+});
+
+/** Commits events alone, of no instance. */
+export async function put(store: Store, lease: Lease | null, ...events: EventWrite[]): Promise<WriteResult> {
+  const shard = lease?.shard ?? 1;
+  return store.state.commit(lease, batch({ shard, key: "p1/none", record: null, events }));
+}
+
+/** Ids that a claim takes, `fenced` where it was refused. */
+export async function claimIds(
+  store: Store,
+  lease: Lease,
+  now = T0,
+  { webhook = "ops", limit = 100 } = {},
+): Promise<readonly string[] | "fenced"> {
+  const claim = await store.outbox.claim(lease, webhook, limit, now);
+  return claim === "fenced" ? claim : claim.deliveries.map(({ eventId }) => eventId);
+}
+
+export async function eventIds(store: Store): Promise<readonly string[]> {
+  const { events } = await store.reader.events({ limit: 10_000 });
+  return events.map(({ id }) => id);
+}
