@@ -81,16 +81,16 @@ function takeInstances(source: Source, env: Environment): void {
     .forEach((id, index) => {
       const path = [...PROJECT, "instances", index, "id"];
       put(source, path, id);
-      source.values.set(pathKey(path), placeOfVariable(name));
+      source.places.set(pathKey(path), placeOfVariable(name));
     });
   if (valueAt(source.tree, [...PROJECT, "instances"]) !== undefined) return;
   put(source, [...PROJECT, "discover"], newMap());
-  source.values.set(pathKey([...PROJECT, "discover"]), { ...placeOfVariable(name), found: "nothing" });
+  source.places.set(pathKey([...PROJECT, "discover"]), { ...placeOfVariable(name), found: "nothing" });
 }
 
 /** Puts a variable's value in its place, also notes the place when there is no value. */
 function take(source: Source, env: Environment, { name, path }: Variable): boolean {
-  source.values.set(pathKey(path), placeOfVariable(name));
+  source.places.set(pathKey(path), placeOfVariable(name));
   const value = variable(env, name);
   if (value !== undefined) put(source, path, value);
   return value !== undefined;

@@ -1,5 +1,5 @@
 import { isSecretPath } from "./secret-keys.ts";
-import { isMap, type Path, type Place, pathKey, placeOf, type Source, valueAt } from "./source.ts";
+import { exactPlaceOf, isMap, type Path, type Place, placeOf, type Source, valueAt } from "./source.ts";
 
 /** One thing wrong with a configuration. No field ever holds a secret's value. */
 export interface Problem {
@@ -22,22 +22,17 @@ export function formatProblem(problem: Problem): string {
 
 /** A problem at a value of the source; `found` describes that value unless it is given. */
 export function problemAt(source: Source, path: Path, allowed: string, found?: string): Problem {
-  const place = placeOf(source, path);
-  const exact = source.values.has(pathKey(path));
-  return {
-    file: place.file,
-    line: place.line,
-    column: place.column,
-    path: exact && place.name !== undefined ? place.name : formatPath(path),
-    found: found ?? describe(source, path, exact ? place : undefined),
-    allowed,
-  };
+  const exact = exactPlaceOf(source, path);
+  const { file, line, column } = exact ?? placeOf(source, path);
+  const name = exact?.name ?? formatPath(path);
+  return { file, line, column, path: name, found: found ?? describe(source, path, exact), allowed };
 }
 
 /** A problem with a key itself, at the key's own place. */
 export function problemAtKey(source: Source, path: Path, allowed: string, found: string): Problem {
-  const place = source.keys.get(pathKey(path)) ?? placeOf(source, path);
-  return { ...problemAt(source, path, allowed, found), line: place.line, column: place.column };
+  const problem = problemAt(source, path, allowed, found);
+  const key = source.locate(path)?.key;
+  return key ? { ...problem, line: key.line, column: key.column } : problem;
 }
 
 export function formatPath(path: Path): string {

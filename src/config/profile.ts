@@ -55,7 +55,7 @@ async function readProfile(
     const value = section.get(name);
     if (value === undefined || Object.hasOwn(map, key)) return;
     map[key] = value;
-    source.values.set(pathKey([...path.slice(0, map === project ? -2 : -1), key]), {
+    source.places.set(pathKey([...path.slice(0, map === project ? -2 : -1), key]), {
       ...placeOf(source, path),
       name: `${name} of profile ${profile}`,
     });

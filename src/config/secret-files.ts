@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import type { FileSet } from "./files.ts";
 import { formatPath, problemAt, problemAtKey, quote } from "./problem.ts";
-import { baseOfFileKey, FILE_ONLY_KEYS, FREE_MAPS } from "./secret-keys.ts";
+import { baseOfFileKey, FILE_ONLY_KEYS } from "./secret-keys.ts";
 import { isMap, type Path, pathKey, placeOf, type Source, type Tree, type TreeMap } from "./source.ts";
 
 /** A value that stands in a file: where to put it, and what to call it. */
@@ -24,7 +24,7 @@ export async function readSecretFiles(source: Source, directory: string, files: 
   await Promise.all(
     references.map(async ({ file, from, to, put }) => {
       const content = await files.read(resolve(directory, file));
-      source.values.set(pathKey(to), { ...placeOf(source, from), name: formatPath(from) });
+      source.places.set(pathKey(to), { ...placeOf(source, from), name: formatPath(from) });
       put(content.ok ? content.text.replace(/\r?\n$/, "") : "");
       if (content.ok) return;
       source.broken.add(pathKey(to));
@@ -35,26 +35,30 @@ export async function readSecretFiles(source: Source, directory: string, files: 
 }
 
 function collect(source: Source, tree: Tree, path: Path, references: Reference[]): void {
+  const name = path.findLast((step) => typeof step === "string");
   if (Array.isArray(tree)) {
-    tree.forEach((item, index) => {
-      const inner = [...path, index];
-      const last = path.at(-1);
-      if (last === "secret" || last === "urls")
-        collectMap(item, inner, references, (text) => (tree[index] = text));
-      collect(source, item, inner, references);
-    });
-  } else if (isMap(tree) && !FREE_MAPS.has(String(path.at(-1)))) {
-    for (const key of Object.keys(tree)) {
-      collectKey(source, tree, key, path, references);
-      const value = tree[key];
-      if (value !== undefined) collect(source, value, [...path, key], references);
+    const ofSecrets = name === "secret" || name === "urls";
+    for (const [index, item] of tree.entries()) {
+      if (ofSecrets) collectMap(item, [...path, index], references, (text) => (tree[index] = text));
+      else if (typeof item === "object") collect(source, item, [...path, index], references);
     }
-  } else if (isMap(tree) && path.at(-1) === "headers") {
-    for (const key of Object.keys(tree)) {
-      const put = (text: string) => (tree[key] = text);
-      collectMap(tree[key] ?? null, [...path, key], references, put);
+  } else if (isMap(tree) && name === "headers") {
+    for (const [key, value] of Object.entries(tree)) {
+      collectMap(value, [...path, key], references, (text) => (tree[key] = text));
+    }
+  } else if (isMap(tree) && name !== "by_task") {
+    for (const [key, value] of Object.entries(tree)) {
+      const base = baseOfFileKey(key);
+      if (name === "tls" && FILE_ONLY_KEYS.has(key)) refuseInline(source, [...path, key], key);
+      else if (base !== undefined) collectKey(source, tree, key, base, path, references);
+      else if (typeof value === "object") collect(source, value, [...path, key], references);
     }
   }
+}
+
+function refuseInline(source: Source, path: Path, key: string): void {
+  source.problems.push(problemAtKey(source, path, `${key}_file, the name of a file`, "an unknown key"));
+  source.broken.add(pathKey(path));
 }
 
 /** `{ file: name }` in place of a text. */
@@ -63,15 +67,16 @@ function collectMap(value: Tree, path: Path, references: Reference[], put: (text
   references.push({ file: value.file, from: [...path, "file"], to: path, put });
 }
 
-function collectKey(source: Source, map: TreeMap, key: string, path: Path, references: Reference[]): void {
+/** `x_file` beside which there must be no `x`. */
+function collectKey(
+  source: Source,
+  map: TreeMap,
+  key: string,
+  base: string,
+  path: Path,
+  references: Reference[],
+): void {
   const from = [...path, key];
-  if (path.at(-1) === "tls" && FILE_ONLY_KEYS.has(key)) {
-    source.problems.push(problemAtKey(source, from, `${key}_file, the name of a file`, "an unknown key"));
-    source.broken.add(pathKey(from));
-    return;
-  }
-  const base = baseOfFileKey(key);
-  if (base === undefined) return;
   const to = [...path, base];
   if (Object.hasOwn(map, base)) {
     source.problems.push(problemAtKey(source, from, `either ${base} or ${key}`, "both"));
@@ -80,7 +85,7 @@ function collectKey(source: Source, map: TreeMap, key: string, path: Path, refer
     return;
   }
   const names = map[key];
-  source.values.set(pathKey(to), { ...placeOf(source, from), name: formatPath(from) });
+  source.places.set(pathKey(to), { ...placeOf(source, from), name: formatPath(from) });
   delete map[key];
   if (source.broken.has(pathKey(from))) {
     map[base] = "";

@@ -19,9 +19,6 @@ export const FILE_KEYS: ReadonlySet<string> = new Set([
 /** Those of them that can only stand in a file. They occur in maps named `tls`. */
 export const FILE_ONLY_KEYS: ReadonlySet<string> = new Set(["ca", "cert", "key"]);
 
-/** Maps whose keys are the operator's own words. */
-export const FREE_MAPS: ReadonlySet<string> = new Set(["by_task", "headers"]);
-
 const SECRET_KEYS: ReadonlySet<string> = new Set([
   ...FILE_KEYS,
   "access_key",
@@ -45,6 +42,7 @@ export function isSecretPath(path: Path): boolean {
 
 /** The key that `x_file` stands for, undefined if it is none of those. */
 export function baseOfFileKey(key: string): string | undefined {
-  const base = key.endsWith("_file") ? key.slice(0, -"_file".length) : "";
+  if (!key.endsWith("_file")) return undefined;
+  const base = key.slice(0, -"_file".length);
   return FILE_KEYS.has(base) ? base : undefined;
 }

@@ -21,13 +21,21 @@ export interface Place {
   readonly found?: string;
 }
 
-/** A tree with the place of each value and key, and what was found wrong so far. */
+/** The place of a value and of its key; in a list the two are one. */
+export interface Located {
+  readonly value: Place;
+  readonly key: Place;
+}
+
+/** A tree, where its values stand, and what was found wrong so far. */
 export interface Source {
   readonly file: string;
   /** Null as long as nothing could be read. */
   tree: Tree;
-  readonly values: Map<string, Place>;
-  readonly keys: Map<string, Place>;
+  /** The place in the file, undefined for what is not in it. */
+  locate: (path: Path) => Located | undefined;
+  /** Places of values that do not stand in the file, by `pathKey`; they go before `locate`. */
+  readonly places: Map<string, Place>;
   readonly problems: Problem[];
   /** Values that could not be had and were already complained about: nothing more is said about them. */
   readonly broken: Set<string>;
@@ -36,8 +44,8 @@ export interface Source {
 export const newSource = (file: string): Source => ({
   file,
   tree: null,
-  values: new Map(),
-  keys: new Map(),
+  locate: () => undefined,
+  places: new Map(),
   problems: [],
   broken: new Set(),
 });
@@ -60,10 +68,15 @@ export function valueAt(tree: Tree, path: Path): Tree | undefined {
   return value;
 }
 
+/** The place of the value itself, undefined where it has none. */
+export function exactPlaceOf(source: Source, path: Path): Place | undefined {
+  return source.places.get(pathKey(path)) ?? source.locate(path)?.value;
+}
+
 /** The place of the value, else of the nearest thing around it. */
 export function placeOf(source: Source, path: Path): Place {
   for (let length = path.length; length >= 0; length--) {
-    const place = source.values.get(pathKey(path.slice(0, length)));
+    const place = exactPlaceOf(source, path.slice(0, length));
     if (place) return place;
   }
   return { file: source.file, line: null, column: null };

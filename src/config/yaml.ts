@@ -1,4 +1,5 @@
 import {
+  type Alias,
   isAlias,
   isMap,
   isScalar,
@@ -9,8 +10,17 @@ import {
   parseDocument,
   type Scalar,
 } from "yaml";
-import { problemAt, problemAtKey } from "./problem.ts";
-import { newMap, newSource, type Path, type Place, pathKey, type Source, type Tree } from "./source.ts";
+import { type Problem, problemAt } from "./problem.ts";
+import {
+  type Located,
+  newMap,
+  newSource,
+  type Path,
+  type Place,
+  pathKey,
+  type Source,
+  type Tree,
+} from "./source.ts";
 import { type Environment, substitute } from "./substitute.ts";
 
 /** Aliases may repeat parts of the file; beyond this many values it is a mistake or an attack. */
@@ -44,11 +54,6 @@ export function parseYaml(file: string, text: string, env: Environment): Source 
     // Silent would also keep a second document quiet.
     logLevel: "error",
   });
-  const place = (offset: number): Place => {
-    const { line, col } = lines.linePos(offset);
-    return { file, line, column: col };
-  };
-
   // After the first error the parser is out of step, and what else it says is about that.
   for (const { code, pos } of document.errors.length > 0 ? document.errors.slice(0, 1) : document.warnings) {
     const { line, col } = lines.linePos(pos[0]);
@@ -65,7 +70,9 @@ export function parseYaml(file: string, text: string, env: Environment): Source 
     source.problems.push({ file, line: 1, column: 1, path: "", found: "an empty file", allowed });
     return source;
   }
-  new Reader(source, env, place).read(document.contents);
+  const reader = new Reader(source, env, document.contents, lines);
+  source.locate = (path) => reader.locate(path);
+  source.tree = reader.read();
   return source;
 }
 
@@ -73,72 +80,95 @@ export function parseYaml(file: string, text: string, env: Environment): Source 
 class Reader {
   readonly #source: Source;
   readonly #env: Environment;
-  readonly #place: (offset: number) => Place;
+  readonly #root: Node;
+  readonly #lines: LineCounter;
   readonly #anchors = new Map<string, Node>();
+  readonly #targets = new Map<Alias, Node>();
   #aliased = 0;
 
-  constructor(source: Source, env: Environment, place: (offset: number) => Place) {
+  constructor(source: Source, env: Environment, root: Node, lines: LineCounter) {
     this.#source = source;
     this.#env = env;
-    this.#place = place;
+    this.#root = root;
+    this.#lines = lines;
   }
 
-  read(root: Node): void {
-    this.#source.tree = this.#visit(root, [], false);
+  read(): Tree {
+    return this.#visit(this.#root, [], false);
+  }
+
+  /** Finds the place of a value in the parsed document; asked only where there is a problem. */
+  locate(path: Path): Located | undefined {
+    let node: unknown = this.#root;
+    let key: unknown = node;
+    for (const step of path) {
+      const container = isAlias(node) ? this.#targets.get(node) : node;
+      if (isMap(container)) {
+        const pair: Pair | undefined = (container.items as Pair[]).find((item) => keyOf(item) === step);
+        if (!pair) return undefined;
+        key = pair.key;
+        node = pair.value ?? pair.key;
+      } else if (isSeq(container) && typeof step === "number" && step < container.items.length) {
+        node = container.items[step];
+        key = node;
+      } else {
+        return undefined;
+      }
+    }
+    const scalar = isAlias(node) ? this.#targets.get(node) : node;
+    const value = this.#place(node);
+    const written = isScalar(scalar) ? { written: String(scalar.value) } : {};
+    return { key: this.#place(key), value: { ...value, ...written } };
+  }
+
+  #place(node: unknown): Place {
+    const { line, col } = this.#lines.linePos((node as Node | null)?.range?.[0] ?? 0);
+    return { file: this.#source.file, line, column: col };
   }
 
   #visit(node: unknown, path: Path, aliased: boolean): Tree {
-    if (aliased && ++this.#aliased > MOST_ALIASED_VALUES) return this.#tooMuch(path);
+    if (aliased && ++this.#aliased > MOST_ALIASED_VALUES) return this.#refuse(path, TOO_MUCH);
     if (isAlias(node)) {
       const target = this.#anchors.get(node.source);
-      if (!target) return this.#noAnchor(path, node.range?.[0] ?? 0);
-      if (path.length > MOST_DEPTH) return this.#tooMuch(path);
+      if (!target) return this.#refuse(path, NO_ANCHOR);
+      if (path.length > MOST_DEPTH) return this.#refuse(path, TOO_MUCH);
+      this.#targets.set(node, target);
       return this.#visit(target, path, true);
     }
     if (!isScalar(node) && !isMap(node) && !isSeq(node)) return null;
     if (node.anchor !== undefined) this.#anchors.set(node.anchor, node as Node);
-    const place = this.#place(node.range?.[0] ?? 0);
-    this.#source.values.set(pathKey(path), place);
-    if (isScalar(node)) return this.#scalar(node, path, place);
-    if (path.length > MOST_DEPTH) return this.#tooMuch(path);
+    if (isScalar(node)) return this.#scalar(node, path);
+    if (path.length > MOST_DEPTH) return this.#refuse(path, TOO_MUCH);
     if (isSeq(node)) return node.items.map((item, index) => this.#visit(item, [...path, index], aliased));
     return this.#map(node.items as Pair[], path, aliased);
   }
 
   #map(items: readonly Pair[], path: Path, aliased: boolean): Tree {
     const map = newMap();
-    for (const { key, value } of items) {
-      const text = isScalar(key) ? String(key.value ?? "") : undefined;
-      const at = this.#place((key as Node | null)?.range?.[0] ?? 0);
-      if (text === undefined) {
-        const problem = problemAt(this.#source, path, "a text as key", "a key that is not a text");
-        this.#source.problems.push({ ...problem, line: at.line, column: at.column });
-        continue;
+    for (const pair of items) {
+      const key = keyOf(pair);
+      if (key === undefined) {
+        this.#addAt(pair, problemAt(this.#source, path, "a text as key", "a key that is not a text"));
+      } else if (Object.hasOwn(map, key)) {
+        const inner = [...path, key];
+        const found = `a key that line ${this.locate(inner)?.key.line} has too`;
+        this.#addAt(pair, problemAt(this.#source, inner, "each key once", found));
+      } else {
+        map[key] = this.#visit(pair.value, [...path, key], aliased);
       }
-      const inner = [...path, text];
-      const first = this.#source.keys.get(pathKey(inner));
-      if (first && Object.hasOwn(map, text)) {
-        const problem = problemAtKey(
-          this.#source,
-          inner,
-          "each key once",
-          `a key that line ${first.line} has too`,
-        );
-        this.#source.problems.push({ ...problem, line: at.line, column: at.column });
-        continue;
-      }
-      this.#source.keys.set(pathKey(inner), at);
-      map[text] = this.#visit(value, inner, aliased);
-      if (value === null) this.#source.values.set(pathKey(inner), at);
     }
     return map;
   }
 
-  #scalar(node: Scalar, path: Path, place: Place): Tree {
+  #addAt(pair: Pair, problem: Problem): void {
+    const { line, column } = this.#place(pair.key);
+    this.#source.problems.push({ ...problem, line, column });
+  }
+
+  #scalar(node: Scalar, path: Path): Tree {
     if (isNothing(node)) return null;
     const written = String(node.value);
     if (!written.includes("$")) return written;
-    this.#source.values.set(pathKey(path), { ...place, written });
     const { text, faults } = substitute(written, this.#env);
     for (const { found, allowed } of faults) {
       this.#source.problems.push(problemAt(this.#source, path, allowed, found));
@@ -147,24 +177,24 @@ class Reader {
     return text;
   }
 
-  #noAnchor(path: Path, offset: number): Tree {
-    this.#source.values.set(pathKey(path), this.#place(offset));
-    const allowed = "an anchor (&name) before its alias (*name)";
-    this.#source.problems.push(problemAt(this.#source, path, allowed, "an alias without its anchor"));
-    this.#source.broken.add(pathKey(path));
-    return null;
-  }
-
-  #tooMuch(path: Path): Tree {
+  #refuse(path: Path, [found, allowed]: readonly [string, string]): Tree {
     const { problems, broken } = this.#source;
-    if (!problems.some(({ found }) => found === "aliases that repeat too much")) {
-      const allowed = `at most ${MOST_DEPTH} levels, and ${MOST_ALIASED_VALUES} values by aliases`;
-      problems.push(problemAt(this.#source, path, allowed, "aliases that repeat too much"));
+    // A bomb is one mistake, however many places it goes off at.
+    if (found === NO_ANCHOR[0] || !problems.some((problem) => problem.found === found)) {
+      problems.push(problemAt(this.#source, path, allowed, found));
     }
     broken.add(pathKey(path));
     return null;
   }
 }
+
+const NO_ANCHOR = ["an alias without its anchor", "an anchor (&name) before its alias (*name)"] as const;
+const TOO_MUCH = [
+  "aliases that repeat too much",
+  `at most ${MOST_DEPTH} levels, and ${MOST_ALIASED_VALUES} values by aliases`,
+] as const;
+
+const keyOf = ({ key }: Pair): string | undefined => (isScalar(key) ? String(key.value ?? "") : undefined);
 
 /** No value, or null: the failsafe schema reads both as text. */
 function isNothing(node: Scalar): boolean {

@@ -434,9 +434,10 @@ describe("real files", () => {
 describe("the hash", () => {
   it("is the same for files that mean the same, and another when a secret changes", async () => {
     const hash = async (text: string, env = {}) => (await loaded(text, { env })).hash;
-    const one = await hash(`${MINIMAL}log: { level: info }\npoll: { timeout: 60s }\n`);
-    expect(await hash(`# same\npoll: { timeout: 1m }\n${MINIMAL}`)).toBe(one);
-    expect(await hash(`${MINIMAL.replace("SK", "SK2")}poll: { timeout: 1m }\n`)).not.toBe(one);
+    const one = await hash(`${MINIMAL}stuck: { by_task: { b: 1m, a: 1m } }\npoll: { timeout: 60s }\n`);
+    const rest = "poll: { timeout: 1m }\nstuck: { by_task: { a: 1m, b: 60s } }\n";
+    expect(await hash(`# same\n${rest}${MINIMAL}`)).toBe(one);
+    expect(await hash(`${MINIMAL.replace("SK", "SK2")}${rest}`)).not.toBe(one);
     expect(Number.isSafeInteger(one)).toBe(true);
   });
 });

@@ -139,7 +139,7 @@ server: { auth: { bearer_token: "${secret}" } }
       `${MINIMAL}webhooks: [{ name: w, secret: ["whsec_${secret}!", { file: "whsec_${secret}" }] }]\n`,
     (secret) => `${MINIMAL}store: { url: "mysql://u:${secret}@h", password: { x: "${secret}" } }\n`,
     (secret) => `${MINIMAL}server: { auth: { basic: "${secret}" }, listen: "$\{HIDDEN}" }\n`,
-    (secret) => `${MINIMAL}log: { level: "$\{HIDDEN}" }\nserver: { listen: "$\{HIDDEN}:1" }\n`,
+    () => `${MINIMAL}log: { level: "$\{HIDDEN}" }\nserver: { listen: "$\{HIDDEN}:1" }\n`,
     (secret) => `a: "${secret}\nb: '${secret}\n`,
     (secret) => `a: !x "${secret}"\nb: *x${secret.replace(/\W/g, "")}\n`,
     (secret) => `a: [ ${secret.replace(/\W/g, "")} }\n`,

@@ -26,10 +26,10 @@ describe("a glob", () => {
     expect(compileGlob(pattern)(text)).toBe(fits);
   });
 
-  it("means what the regular expression of the same meaning means", () => {
+  it("means what the regular expression of the same meaning means", async () => {
     const letters = (...more: string[]) =>
       fc.string({ maxLength: 12, unit: fc.constantFrom("a", "b", ...more) });
-    fc.assert(
+    await fc.assert(
       fc.property(letters("*", "?"), letters("c"), (pattern, text) => {
         const meaning = new RegExp(`^${pattern.replaceAll("*", ".*").replaceAll("?", ".")}$`);
         expect(compileGlob(pattern)(text)).toBe(meaning.test(text));
@@ -96,8 +96,8 @@ describe("endpoints", () => {
 });
 
 describe("a duration", () => {
-  it("is read back as it was written", () => {
-    fc.assert(
+  it("is read back as it was written", async () => {
+    await fc.assert(
       fc.property(fc.nat({ max: 10 ** 12 }), (value) => {
         expect(parseDuration(formatDuration(value))).toBe(value);
       }),

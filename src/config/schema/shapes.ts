@@ -42,7 +42,9 @@ export function mapOf<T>(value: z.ZodType<T>, allowed: string, key: (name: strin
         context.addIssue({ code: "custom", message: allowed });
         return result;
       }
-      for (const [name, inner] of Object.entries(given)) {
+      // Sorted, so that the order in the file does not make another configuration.
+      const entries = Object.entries(given).sort(([a], [b]) => (a < b ? -1 : 1));
+      for (const [name, inner] of entries) {
         const badKey = key(name);
         if (badKey !== undefined)
           context.addIssue({ code: "custom", message: badKey, path: [name], params: KEY });
