@@ -16,7 +16,7 @@ import type { Environment } from "./substitute.ts";
 import { parseYaml } from "./yaml.ts";
 
 /** Where the file is looked for when neither the command line nor TASKWATCH_CONFIG names one. */
-export const DEFAULT_FILES = ["config/taskwatch.yaml", "/etc/dms-taskwatch/taskwatch.yaml"] as const;
+const DEFAULT_FILES = ["config/taskwatch.yaml", "/etc/dms-taskwatch/taskwatch.yaml"] as const;
 
 export interface LoadOptions {
   /** From the command line; goes before TASKWATCH_CONFIG and the default places. */

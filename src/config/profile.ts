@@ -70,7 +70,7 @@ async function readProfile(
 }
 
 /** Sections of `key = value` lines; `#` and `;` begin a comment line. */
-export function parseIni(text: string): ReadonlyMap<string, ReadonlyMap<string, string>> {
+function parseIni(text: string): ReadonlyMap<string, ReadonlyMap<string, string>> {
   const sections = new Map<string, Map<string, string>>();
   let section: Map<string, string> | undefined;
   for (const line of text.replace(/^\uFEFF/, "").split(/\r?\n/)) {

@@ -18,7 +18,7 @@ const metadata = z.union([
   object({ endpoint: endpoint().optional() }),
 ]);
 
-export const credentials = object({
+const credentials = object({
   access_key: text("an access key"),
   secret_key: secret("a secret key"),
   security_token: secret("a security token"),
