@@ -107,6 +107,22 @@ const MISTAKES: readonly (readonly [text: string, message: string])[] = [
     `6:14: maintenance: found a list; allowed: an empty list: ${NOT_YET}`,
   ],
   [
+    'maintenance: [{ from: "01:00", to: "01:00" }]',
+    '6:36: maintenance[0].to: found "01:00"; allowed: another time than from',
+  ],
+  [
+    'maintenance: [{ from: "01:00", start: 2026-12-01T22:00:00Z }]',
+    "6:15: maintenance[0]: found from beside start; allowed: from and to (with days, timezone), or start and end",
+  ],
+  [
+    "maintenance: [{ start: 2026-12-01T22:00:00Z, end: 2026-12-01T22:00:00+02:00 }]",
+    '6:51: maintenance[0].end: found "2026-12-01T22:00:00+02:00"; allowed: a time after start',
+  ],
+  [
+    "stuck: { learn: { floor: 2d } }",
+    '6:26: stuck.learn.floor: found "2d"; allowed: at most ceiling, which is 1d',
+  ],
+  [
     "log: { level: loud }",
     '6:15: log.level: found "loud"; allowed: trace, debug, info, warn, error, fatal, silent',
   ],
