@@ -1,9 +1,13 @@
-import { type DestinationStream, type LogFn, type Logger, pino } from "pino";
+import { type DestinationStream, type LogFn, type Logger as PinoLogger, pino } from "pino";
 import type { LogLevel } from "../config/config.ts";
 import { errorFields } from "./error-fields.ts";
 import { withoutSecrets } from "./mask.ts";
 
-export type { Logger } from "pino";
+/** Without child(): pino writes a child's own fields past everything that masks secrets. */
+export type Logger = Pick<
+  PinoLogger,
+  "trace" | "debug" | "info" | "warn" | "error" | "fatal" | "isLevelEnabled"
+>;
 
 export interface Log {
   /** A logger whose lines say which part of the program speaks. The same one for the same name. */
@@ -28,7 +32,7 @@ export function createLog(level: LogLevel, destination?: DestinationStream): Log
     hooks: { logMethod: withErrorAsField },
   };
   const root = destination === undefined ? pino(options) : pino(options, destination);
-  const components = new Map<string, Logger>();
+  const components = new Map<string, PinoLogger>();
   return {
     component(name) {
       let logger = components.get(name);
@@ -47,7 +51,7 @@ export function createLog(level: LogLevel, destination?: DestinationStream): Log
 }
 
 /** `log.error(error)`: pino would take the error's own text, which may hold a URL, as the message. */
-function withErrorAsField(this: Logger, args: Parameters<LogFn>, method: LogFn): void {
+function withErrorAsField(this: PinoLogger, args: Parameters<LogFn>, method: LogFn): void {
   const [first, message] = args as [unknown, unknown];
   if (first instanceof Error && message === undefined) {
     method.call(this, { err: first }, errorFields(first).message);

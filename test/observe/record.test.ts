@@ -1,0 +1,247 @@
+import { expect, test } from "vitest";
+import type { Fact } from "../../src/core/decision.ts";
+import { type RuntimeEvent, safeEmit } from "../../src/ports/telemetry.ts";
+import { EVERY_EVENT, factOf, samplesOf, scene, transition } from "./scene.ts";
+
+const INSTANCE = { project: "prod", instanceId: "6ec6", instanceName: "orders" };
+const OTHER = { project: "prod", instanceId: "7fd7", instanceName: "billing" };
+
+const poll = (complete: boolean, instance = INSTANCE): RuntimeEvent => ({
+  kind: "poll.finished",
+  ...instance,
+  seconds: 0.25,
+  lagSeconds: 0.5,
+  complete,
+  cause: complete ? null : "timeout",
+  error: complete ? null : new Error("no answer"),
+  calls: 1,
+});
+
+const down = (instance = INSTANCE): RuntimeEvent => ({
+  kind: "instance.down",
+  ...instance,
+  cause: "timeout",
+  error: null,
+  failedPolls: 3,
+});
+
+/** Level and message of the lines above debug. */
+function told(...events: readonly RuntimeEvent[]): readonly string[] {
+  const { recorder, lines } = scene();
+  for (const event of events) recorder.emit(event);
+  return lines()
+    .filter((line) => line.level !== "debug")
+    .map((line) => `${line.level}: ${line.msg}`);
+}
+
+test.each<[string, Fact]>([
+  ["task transition", transition()],
+  [
+    "task is stuck",
+    { kind: "verdict", taskId: "t", taskName: "n", verdict: "running_too_long", reason: "r" },
+  ],
+  ["task recovered", { kind: "recovered", taskId: "t", taskName: "n", resolution: "ended", reason: "r" }],
+])("one info line: %s", (message, fact) => {
+  expect(told(factOf(fact))).toEqual([`info: ${message}`]);
+});
+
+test("a transition says what, where, from which status and why", () => {
+  const { recorder, lines } = scene();
+  recorder.emit(factOf(transition()));
+  expect(lines()).toEqual([
+    {
+      level: "info",
+      time: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
+      component: "task",
+      project: "prod",
+      instance_id: "6ec6",
+      instance_name: "orders",
+      task_id: "8abf",
+      task_name: "modifyAutoTopic",
+      reason: "status EXECUTING -> FAILED",
+      previous_status: "EXECUTING",
+      status: "FAILED",
+      duration_seconds: 312.4,
+      delay_seconds: 2.5,
+      msg: "task transition",
+    },
+  ]);
+});
+
+test("a poll is one debug line, whether it went well or not", () => {
+  const { recorder, lines } = scene();
+  recorder.emit(poll(true));
+  recorder.emit(poll(false));
+  expect(lines().map((line) => [line.level, line.msg, line.cause])).toEqual([
+    ["debug", "polled", undefined],
+    ["debug", "poll failed", "timeout"],
+  ]);
+});
+
+test("an instance that stays down is said once, and counted when it comes back", () => {
+  const { recorder, lines } = scene();
+  const events = [
+    poll(false),
+    poll(false),
+    poll(false),
+    down(),
+    poll(false),
+    down(),
+    poll(false),
+    poll(true),
+  ];
+  for (const event of [
+    ...events,
+    { kind: "instance.up", ...INSTANCE, downSeconds: 300 } as const,
+    poll(true),
+  ]) {
+    recorder.emit(event);
+  }
+  const above = lines().filter((line) => line.level !== "debug");
+  expect(above.map((line) => [line.level, line.msg, line.failed_polls])).toEqual([
+    ["warn", "instance is unreachable", 3],
+    ["info", "instance is reachable again", 5],
+  ]);
+  expect(above[1]).toMatchObject({ down_seconds: 300, instance_id: "6ec6" });
+});
+
+test("a project that is down is one line, and none for its instances", () => {
+  expect(
+    told(
+      { kind: "project.down", project: "prod", cause: "timeout", instances: 2 },
+      down(),
+      down(OTHER),
+      { kind: "project.down", project: "prod", cause: "timeout", instances: 2 },
+      { kind: "project.up", project: "prod", downSeconds: 60 },
+    ),
+  ).toEqual(["warn: project is unreachable", "info: project is reachable again"]);
+});
+
+test("what stays broken is said once: credentials, the store, discovery, throttling", () => {
+  const refused = {
+    kind: "credentials.refused",
+    project: "prod",
+    error: new Error("401"),
+    retryAt: 0,
+  } as const;
+  const failed = { kind: "discovery.failed", project: "prod", error: new Error("500") } as const;
+  const found = {
+    kind: "discovery.finished",
+    project: "prod",
+    at: 0,
+    seconds: 1,
+    found: 1,
+    added: [],
+    removed: [],
+  } as const;
+  const storeDown = { kind: "store.down", error: new Error("away") } as const;
+  const budget = (perSecond: number) =>
+    ({ kind: "api.budget", project: "prod", perSecond, configuredPerSecond: 5 }) as const;
+  expect(
+    told(
+      ...[refused, refused, { kind: "credentials.accepted", project: "prod" } as const],
+      ...[storeDown, storeDown, { kind: "store.up", downSeconds: 3 } as const],
+      ...[found, failed, failed, found, found],
+      ...[budget(5), budget(2.5), budget(1), budget(5), budget(5)],
+    ),
+  ).toEqual([
+    "error: credentials refused: all calls that use them are stopped",
+    "info: credentials accepted again",
+    "error: store does not answer",
+    "info: store answers again",
+    "warn: discovery failed: the known instances are kept",
+    "info: instances discovered",
+    "warn: throttled by the cloud: the project's calls are slowed down",
+    "info: back to full speed",
+  ]);
+});
+
+test("a webhook that is down is said once, with what it cost when it works again", () => {
+  const { recorder, lines } = scene();
+  const attempt = {
+    kind: "attempt",
+    webhook: "ops",
+    outcome: "retry",
+    reason: "server_error",
+    status: 503,
+    message: "HTTP 503",
+    seconds: 0.1,
+    attempt: 1,
+    eventId: "evt_1",
+    events: 1,
+  } as const;
+  const facts = [
+    attempt,
+    { kind: "breaker_opened", webhook: "ops", reason: "server_error" },
+    attempt,
+    attempt,
+    { kind: "breaker_closed", webhook: "ops" },
+  ] as const;
+  for (const fact of facts) recorder.emit({ kind: "outbox", fact });
+  expect(lines().filter((line) => line.level !== "debug")).toMatchObject([
+    { level: "warn", webhook: "ops", reason: "server_error" },
+    { level: "info", webhook: "ops", failed_attempts: 3 },
+  ]);
+});
+
+test("shards are one line when what is held changes", () => {
+  const held = { kind: "leases.held", owned: 16, shards: 16, replicas: 1 } as const;
+  expect(told(held, held, { ...held, owned: 8, replicas: 2 })).toEqual([
+    "info: shards held",
+    "info: shards held",
+  ]);
+});
+
+test("log and counters tell the same: as many info lines as transitions counted", async () => {
+  const { recorder, lines, text } = scene();
+  for (const status of ["EXECUTING", "FAILED", "FAILED", "SUCCESS"]) {
+    recorder.emit(factOf(transition({ status, durationSeconds: 5, delaySeconds: 1 })));
+  }
+  const output = await text();
+  const sum = (name: string) =>
+    samplesOf(output, name).reduce((total, line) => total + Number(line.split(" ").at(-1)), 0);
+  expect(lines().filter((line) => line.msg === "task transition")).toHaveLength(4);
+  expect(sum("dms_task_transitions_total")).toBe(4);
+  expect(sum("dms_task_duration_seconds_count")).toBe(4);
+  expect(sum("taskwatch_detection_delay_seconds_count")).toBe(4);
+  expect(recorder.failures("prod", "6ec6")).toBe(2);
+  expect(recorder.failures("prod", "7fd7")).toBe(0);
+});
+
+test("a poll that failed is counted as a poll and as a failure, by its cause", async () => {
+  const { recorder, text } = scene();
+  recorder.emit(poll(true));
+  recorder.emit(poll(false));
+  const output = await text();
+  expect(samplesOf(output, "taskwatch_polls_total")).toEqual(['taskwatch_polls_total{project="prod"} 2']);
+  expect(samplesOf(output, "taskwatch_poll_failures_total").filter((line) => !line.endsWith(" 0"))).toEqual([
+    'taskwatch_poll_failures_total{project="prod",reason="timeout"} 1',
+  ]);
+});
+
+test("every kind of event is taken, in any order", () => {
+  const { recorder } = scene();
+  for (const event of [...EVERY_EVENT, ...[...EVERY_EVENT].reverse()]) recorder.emit(event);
+});
+
+test("a figure that cannot be counted does not cost the log line", () => {
+  const { recorder, lines } = scene();
+  const event = factOf(transition({ durationSeconds: Number.NaN }));
+  expect(() => recorder.emit(event)).toThrow();
+  expect(lines()).toHaveLength(1);
+});
+
+test("a listener that throws is told about, and never breaks the one who emits", () => {
+  const seen: unknown[] = [];
+  const emit = safeEmit(
+    () => {
+      throw new Error("broken listener");
+    },
+    (error) => {
+      seen.push(error);
+      throw new Error("broken reporter");
+    },
+  );
+  emit({ kind: "store.up", downSeconds: 0 });
+  expect(seen).toEqual([new Error("broken listener")]);
+});
