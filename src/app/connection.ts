@@ -6,7 +6,7 @@ import { findProjectId } from "../cloud/projects.ts";
 import { createTaskSource } from "../cloud/source.ts";
 import { Transport } from "../cloud/transport.ts";
 import type { ProjectConfig } from "../config/config.ts";
-import { fingerprint } from "../config/hash.ts";
+import { fingerprint } from "../config/fingerprint.ts";
 import { UsageError } from "../errors.ts";
 import type { ProjectGate } from "../poll/project-gate.ts";
 import type { Clock } from "../ports/clock.ts";

@@ -6,12 +6,14 @@ import {
   type ProjectConfig,
   WEEKDAYS,
   type WebhookConfig,
+  type WindowConfig,
 } from "../config/config.ts";
 import { compileMatch, type MatchSubject } from "../config/match.ts";
 import type { EventData } from "../core/event.ts";
 import type { ProjectRules } from "../core/health.ts";
 import { compileMaintenance, type MaintenanceWindow, mutedUntil } from "../core/maintenance.ts";
-import type { LearnRules, Rules, WebhookRule } from "../core/rules.ts";
+import type { LearnRules, Rules, StuckRules, WebhookRule, WindowRules } from "../core/rules.ts";
+import type { InstanceRecord } from "../core/state.ts";
 
 /** What all instances of a configuration share, compiled once. */
 export interface CommonRules {
@@ -21,6 +23,8 @@ export interface CommonRules {
   /** The same object for the same settings, so that what is derived from it is derived once. */
   readonly learn: (settings: LearnConfig) => LearnRules;
 }
+
+const NO_TASKS: ReadonlyMap<string, number> = new Map();
 
 export function commonRules(config: Config): CommonRules {
   const learned = new Map<LearnConfig, LearnRules>();
@@ -69,29 +73,53 @@ export function instanceRules(
   { id, name, engine, stuck, window }: InstanceConfig,
 ): Rules {
   const instance = { id, name, engine };
+  const ownNames = Object.entries(stuck.by_task);
   const own = { project: project.name, region: project.region };
   return {
     ...shared(config, common, project, projectId),
     instance,
-    window: {
-      lookback: window.lookback,
-      overlap: window.overlap,
-      maxLookback: window.max_lookback,
-      sweep: window.sweep,
-      firstPoll: window.first_poll,
-    },
+    window: windowRules(window),
     stuck: {
       queuedAfter: stuck.queued_after,
       runningAfter: config.stuck.running_after,
       byTask: common.byTask,
       instanceRunningAfter: stuck.running_after,
-      instanceByTask: new Map(Object.entries(stuck.by_task)),
+      instanceByTask: ownNames.length > 0 ? new Map(ownNames) : NO_TASKS,
       noProgressAfter: stuck.no_progress_after,
       repeat: stuck.repeat,
       learn: common.learn(stuck.learn),
     },
     mutedUntil: (now, task) =>
       mutedUntil(common.maintenance, { ...own, instance, task: task?.name ?? null }, now),
+  };
+}
+
+/** The limits of an instance that overrides nothing. */
+export function commonStuck(config: Config, common: CommonRules): StuckRules {
+  const { stuck } = config;
+  return {
+    queuedAfter: stuck.queued_after,
+    runningAfter: stuck.running_after,
+    byTask: common.byTask,
+    instanceRunningAfter: null,
+    instanceByTask: NO_TASKS,
+    noProgressAfter: stuck.no_progress_after,
+    repeat: stuck.repeat,
+    learn: common.learn(stuck.learn),
+  };
+}
+
+/** For the last events of an instance that the configuration does not name any more. */
+export function orphanRules(config: Config, record: InstanceRecord): Rules {
+  const project = config.projects.find(({ project_id }) => project_id === record.projectId);
+  const common = commonRules(config);
+  const { projectId: id, instanceId, name, engine } = record;
+  return {
+    ...shared(config, common, project ?? { name: id, region: "" }, id),
+    instance: { id: instanceId, name, engine },
+    window: windowRules(config.window),
+    stuck: commonStuck(config, common),
+    mutedUntil: () => null,
   };
 }
 
@@ -109,7 +137,20 @@ export function projectRules(
   };
 }
 
-function shared(config: Config, common: CommonRules, project: ProjectConfig, projectId: string) {
+const windowRules = (window: WindowConfig): WindowRules => ({
+  lookback: window.lookback,
+  overlap: window.overlap,
+  maxLookback: window.max_lookback,
+  sweep: window.sweep,
+  firstPoll: window.first_poll,
+});
+
+function shared(
+  config: Config,
+  common: CommonRules,
+  project: Pick<ProjectConfig, "name" | "region">,
+  projectId: string,
+) {
   return {
     project: { name: project.name, id: projectId, region: project.region },
     failures: { keepOpen: config.failures.keep_open },

@@ -38,6 +38,11 @@ export class Pacer {
     return this.#rate * this.#share;
   }
 
+  /** Calls per second while nothing throttles it. */
+  get configured(): number {
+    return this.#rate;
+  }
+
   setRate(ratePerSecond: number): void {
     this.#rate = ratePerSecond;
   }

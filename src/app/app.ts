@@ -1,0 +1,253 @@
+import type { Config } from "../config/config.ts";
+import { fingerprint } from "../config/fingerprint.ts";
+import type { LoadResult } from "../config/load.ts";
+import { formatProblem } from "../config/problem.ts";
+import { StoreError, UsageError } from "../errors.ts";
+import type { Readiness, ReloadAnswer } from "../http/routes.ts";
+import { createHttpServer, type HttpServer } from "../http/server.ts";
+import { Exposition } from "../observe/exposition.ts";
+import type { Log } from "../observe/logger.ts";
+import { Metrics } from "../observe/metrics.ts";
+import { type Build, preset } from "../observe/preset.ts";
+import { createRecorder } from "../observe/record.ts";
+import type { Clock, Random } from "../ports/clock.ts";
+import type { Store } from "../ports/store.ts";
+import { type Emit, safeEmit } from "../ports/telemetry.ts";
+import { openStore } from "../store/open.ts";
+import { CleanupStack } from "./cleanup-stack.ts";
+import { Engine } from "./engine.ts";
+import { ObservedStore } from "./observed-store.ts";
+import { InstanceViews } from "./views.ts";
+
+export type Loaded = Extract<LoadResult, { readonly ok: true }>;
+
+export interface AppOptions {
+  readonly loaded: Loaded;
+  /** Loads the configuration anew, for a reload. */
+  readonly load: () => Promise<LoadResult>;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly build: Build;
+  readonly member: string;
+}
+
+/** Between tries to reach a store that does not answer at the start. */
+const STORE_AGAIN_MS = 2_000;
+/** For the requests that are under way when the server stops; the deliveries have a time of their own. */
+const CLOSE_HTTP_MS = 1_000;
+
+/**
+ * The daemon, without a process around it: opened, reloaded, stopped. It reads no arguments, installs no signal
+ * handlers and keeps nothing global, so that several can run in one process.
+ */
+export class App {
+  readonly #options: AppOptions;
+  readonly #log;
+  readonly #cleanup: CleanupStack;
+  readonly #metrics = new Metrics();
+  readonly #views: InstanceViews;
+  readonly #emit: Emit;
+  readonly #stopping = new AbortController();
+  #loaded: Loaded;
+  #files: Loaded["files"];
+  #http: HttpServer | null = null;
+  #store: ObservedStore | null = null;
+  #engine: Engine | null = null;
+  #reloading: Promise<ReloadAnswer> | null = null;
+
+  constructor(options: AppOptions) {
+    const { log, loaded } = options;
+    this.#options = options;
+    this.#loaded = loaded;
+    this.#files = loaded.files;
+    this.#log = log.component("app");
+    this.#cleanup = new CleanupStack((name, err) => this.#log.error({ err }, `stopping: ${name} failed`));
+    const recorder = createRecorder(this.#metrics, log);
+    this.#emit = safeEmit(recorder.emit, (err) => this.#log.error({ err }, "an event could not be recorded"));
+    this.#views = new InstanceViews(recorder.failures);
+  }
+
+  /** Resolves when everything runs. Rejects with `UsageError` or `StoreError`; what was begun is ended then. */
+  async start(): Promise<void> {
+    try {
+      await this.#start();
+    } catch (error) {
+      await this.stop();
+      if (!this.#stopping.signal.aborted || error !== this.#stopping.signal.reason) throw error;
+    }
+  }
+
+  /** Where it listens, once it does. */
+  url: string | null = null;
+
+  /** Files that the configuration in force, or the last attempt, was read from. */
+  get files(): Loaded["files"] {
+    return this.#files;
+  }
+
+  /** All that can fail is done before anything live is touched. */
+  reload(): Promise<ReloadAnswer> {
+    this.#reloading ??= this.#reload().finally(() => {
+      this.#reloading = null;
+    });
+    return this.#reloading;
+  }
+
+  /** Ready turns 503, polls end, deliveries may finish, leases go back, the store closes. */
+  async stop(): Promise<void> {
+    if (!this.#stopping.signal.aborted) this.#stopping.abort(new Error("stopping"));
+    await this.#cleanup.close();
+  }
+
+  async #start(): Promise<void> {
+    const { clock, random, env, build, member } = this.#options;
+    const { config } = this.#loaded;
+    this.#metrics.collectDefaults();
+    this.#preset(config);
+    await this.#listen(config);
+    const store = await this.#openStore(config);
+    this.#store = new ObservedStore(store, clock, this.#emit);
+    this.#cleanup.defer("store", () => store.close());
+    const engine = new Engine(config, {
+      store: this.#store.store,
+      clock,
+      random,
+      emit: this.#emit,
+      env,
+      version: build.version,
+      member,
+      views: this.#views,
+      cleanup: this.#cleanup,
+      onUnforeseen: (err, where) => {
+        // What the store's own trouble brings with it is told once, by the store.
+        if (!(err instanceof StoreError)) this.#log.warn({ err }, where);
+      },
+    });
+    engine.apply(config);
+    engine.start();
+    this.#engine = engine;
+    const at = clock.now();
+    this.#emit({ kind: "config.loaded", at, hash: this.#loaded.hash, reload: false, changed: [] });
+  }
+
+  async #listen(config: Config): Promise<void> {
+    const { clock } = this.#options;
+    const exposition = new Exposition({
+      metrics: this.#metrics,
+      instances: () => this.#views.list(this.#engine?.watched ?? [], clock.now()),
+      keepEndsMs: () => this.#loaded.config.store.keep_events,
+      clock,
+    });
+    const http = await createHttpServer({
+      settings: config.server,
+      clock,
+      metrics: (format) => exposition.render(format),
+      ready: () => this.#ready(),
+      reload: () => this.reload(),
+      onError: (err, where) => this.#log.error({ err }, `http: ${where}`),
+    });
+    this.#cleanup.defer("http", () => http.close(CLOSE_HTTP_MS));
+    const { host, url } = await http.listen();
+    this.#http = http;
+    this.url = url;
+    this.#log.info({ url }, "listening");
+    if (config.server.auth === null && !isLoopback(host)) {
+      this.#log.warn({ host }, "server.auth is not set: everybody who reaches this address can read all");
+    }
+  }
+
+  async #openStore(config: Config): Promise<Store> {
+    const { clock } = this.#options;
+    const { signal } = this.#stopping;
+    const { store } = config;
+    for (let told = false; ; told = true) {
+      signal.throwIfAborted();
+      try {
+        return await openStore(
+          { url: store.url.reveal(), keyPrefix: store.key_prefix, shards: store.shards },
+          { exclusive: true, clock },
+        );
+      } catch (error) {
+        const mayPass = store.kind === "redis" && error instanceof StoreError && error.code === "unavailable";
+        if (!mayPass) throw error;
+        if (!told) this.#emit({ kind: "store.down", error });
+        await clock.sleep(STORE_AGAIN_MS, signal);
+      }
+    }
+  }
+
+  #ready(): Readiness {
+    const reasons: string[] = [];
+    if (this.#stopping.signal.aborted) reasons.push("stopping");
+    else if (!this.#store) reasons.push("the store has not answered yet");
+    else if (!this.#store.up) reasons.push("the store does not answer");
+    else if (!this.#engine || this.#engine.replicas.length === 0)
+      reasons.push("the shards were not looked at yet");
+    return { ok: reasons.length === 0, reasons };
+  }
+
+  async #reload(): Promise<ReloadAnswer> {
+    const before = this.#loaded.config;
+    const result = await this.#options.load();
+    this.#files = result.files;
+    const problems = result.ok ? fixedProblems(before, result.config) : result.problems.map(formatProblem);
+    if (!result.ok || problems.length > 0) return this.#refuse(problems);
+    try {
+      this.#http?.update(result.config.server);
+      this.#engine?.apply(result.config);
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error;
+      this.#http?.update(before.server);
+      return this.#refuse([error.message]);
+    }
+    this.#loaded = result;
+    this.#preset(result.config);
+    const changed = changedKeys(before, result.config);
+    const at = this.#options.clock.now();
+    this.#emit({ kind: "config.loaded", at, hash: result.hash, reload: true, changed });
+    return { ok: true };
+  }
+
+  #refuse(problems: readonly string[]): ReloadAnswer {
+    this.#emit({ kind: "reload.failed", error: new UsageError(problems.join("\n")) });
+    return { ok: false, problems };
+  }
+
+  #preset(config: Config): void {
+    this.#options.log.setLevel(config.log.level);
+    const projects = config.projects.map((project) => ({
+      name: project.name,
+      requestsPerSecond: project.requests_per_second,
+      discoverySeconds: project.discover ? project.discover.every / 1_000 : null,
+    }));
+    preset(
+      this.#metrics,
+      { projects, webhooks: config.webhooks.map(({ name }) => name) },
+      this.#options.build,
+    );
+  }
+}
+
+/** What cannot change while running. */
+function fixedProblems(before: Config, after: Config): readonly string[] {
+  const fixed: readonly (readonly [string, (config: Config) => unknown])[] = [
+    ["store.url", ({ store }) => store.url],
+    ["store.key_prefix", ({ store }) => store.key_prefix],
+    ["store.shards", ({ store }) => store.shards],
+    ["store.lease", ({ store }) => store.lease],
+    ["server.listen", ({ server }) => server.listen],
+  ];
+  return fixed
+    .filter(([, pick]) => fingerprint(pick(before)) !== fingerprint(pick(after)))
+    .map(([key]) => `${key} cannot change while the daemon runs: restart it`);
+}
+
+function changedKeys(before: Config, after: Config): readonly string[] {
+  const keys = Object.keys(after) as (keyof Config)[];
+  return keys.filter((key) => fingerprint(before[key]) !== fingerprint(after[key]));
+}
+
+const isLoopback = (host: string): boolean =>
+  host === "localhost" || host === "::1" || host.startsWith("127.");

@@ -1,0 +1,296 @@
+import type { Config } from "../config/config.ts";
+import type { TaskwatchEvent } from "../core/event.ts";
+import type { InstanceRecord } from "../core/state.ts";
+import { WebhookWorkers } from "../outbox/workers.ts";
+import { startTicker } from "../platform/ticker.ts";
+import { Knowledges } from "../poll/knowledge.ts";
+import { Leavers } from "../poll/leavers.ts";
+import { Poller } from "../poll/poller.ts";
+import { Reach } from "../poll/reach.ts";
+import type { Shard } from "../poll/shard.ts";
+import { ShardKeeper } from "../poll/shard-keeper.ts";
+import { projectKey, shardOf } from "../poll/target.ts";
+import type { Clock, Random } from "../ports/clock.ts";
+import type { Store } from "../ports/store.ts";
+import type { Emit } from "../ports/telemetry.ts";
+import { every } from "./chores.ts";
+import type { CleanupStack } from "./cleanup-stack.ts";
+import { Gates } from "./gates.ts";
+import { loadOf, thresholdsOf } from "./outlook.ts";
+import { Projects } from "./projects.ts";
+import { commonRules, orphanRules } from "./rules.ts";
+import type { InstanceViews } from "./views.ts";
+
+/** A handover on SIGTERM, and the notice of a command's write, take no longer than this. */
+const LEASE_TICK_MS = 500;
+const GUARDS_MS = 2_000;
+const COUNTS_MS = 5_000;
+const FLUSH_MS = 10_000;
+const PRUNE_MS = 60_000;
+/** Replicas read a changed configuration at different moments; one process is of one mind with itself. */
+const LEAVE_GRACE_MS = { sqlite: 0, redis: 120_000 } as const;
+
+export interface EngineOptions {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly emit: Emit;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly version: string;
+  /** Names this process among replicas; another one after each start. */
+  readonly member: string;
+  readonly views: InstanceViews;
+  readonly cleanup: CleanupStack;
+  readonly onUnforeseen: (error: unknown, where: string) => void;
+}
+
+/** What watches: everything that lives on an open store, and goes on through reloads. */
+export class Engine {
+  readonly #options: EngineOptions;
+  readonly #stop = new AbortController();
+  readonly #gates: Gates;
+  readonly #projects: Projects;
+  readonly #knowledge: Knowledges;
+  readonly #reach: Reach;
+  readonly #poller: Poller;
+  readonly #keeper: ShardKeeper;
+  readonly #workers: WebhookWorkers;
+  readonly #leavers: Leavers;
+  #config: Config;
+  #targets: ReturnType<Projects["watched"]> = { projects: [], targets: [] };
+  #keys: ReadonlySet<string> = new Set();
+  #judging = false;
+
+  constructor(config: Config, options: EngineOptions) {
+    const { store, clock, random, emit, env, version, member, onUnforeseen } = options;
+    this.#config = config;
+    this.#options = options;
+    const committed = (shard: Shard, events: readonly TaskwatchEvent[]) => this.#committed(shard, events);
+    this.#gates = new Gates(store, clock, emit);
+    this.#projects = new Projects({
+      gates: this.#gates,
+      notes: store.notes,
+      clock,
+      env,
+      onChange: () => this.#retarget(),
+      onLookupFailed: (project, error) => onUnforeseen(error, `project ${project}: looking its id up`),
+    });
+    this.#keeper = new ShardKeeper({
+      leases: store.leases,
+      state: store.state,
+      member,
+      shards: config.store.shards,
+      ttl: config.store.lease,
+      clock,
+      emit,
+      onGained: (shard) => {
+        this.#poller.gained(shard);
+        this.#workers.wake();
+      },
+      onLost: (shard) => {
+        this.#poller.lost(shard);
+        this.#workers.lost(shard.number);
+      },
+      beforeRelease: async (shard) => {
+        await this.#workers.idle(shard.number);
+        await shard.flush();
+      },
+    });
+    const owned = () => this.#keeper.owned.values();
+    this.#knowledge = new Knowledges(owned);
+    this.#reach = new Reach({ emit, committed });
+    this.#poller = new Poller({
+      clock,
+      random,
+      emit,
+      knowledge: this.#knowledge,
+      reach: this.#reach,
+      concurrency: config.poll.concurrency,
+      committed,
+    });
+    this.#workers = new WebhookWorkers({
+      outbox: store.outbox,
+      notes: store.notes,
+      clock,
+      random,
+      leases: () => [...owned()].map((shard) => shard.lease),
+      stillMine: (lease) => this.#keeper.stillMine(lease),
+      emit: (fact) => emit({ kind: "outbox", fact }),
+      version,
+    });
+    this.#leavers = new Leavers({
+      wanted: (key) => this.#keys.has(key),
+      rulesOf: (record) => orphanRules(this.#config, record),
+      grace: LEAVE_GRACE_MS[store.kind],
+      committed,
+      onRemoved: (key, record) => this.#removed(key, record),
+    });
+  }
+
+  get watched() {
+    return this.#poller.watched;
+  }
+
+  get shardsOwned(): number {
+    return this.#keeper.owned.size;
+  }
+
+  /** Replicas that are alive, this one among them; empty before the first look. */
+  get replicas(): readonly string[] {
+    return this.#keeper.members;
+  }
+
+  webhooks() {
+    return this.#workers.status();
+  }
+
+  /** Throws `UsageError` before anything is touched. */
+  apply(config: Config): void {
+    this.#workers.apply(config.webhooks);
+    this.#config = config;
+    this.#poller.setConcurrency(config.poll.concurrency);
+    this.#projects.apply(config);
+  }
+
+  start(): void {
+    const { clock, cleanup, onUnforeseen } = this.#options;
+    const { signal } = this.#stop;
+    const chore = (where: string, ms: number, run: () => Promise<unknown> | unknown) =>
+      void every(ms, clock, signal, run, (error) => onUnforeseen(error, where));
+    cleanup.defer("projects", () => this.#projects.close());
+    const leasing = new AbortController();
+    cleanup.defer("leases", async () => {
+      await this.#keeper.stop();
+      leasing.abort();
+    });
+    void every(
+      LEASE_TICK_MS,
+      clock,
+      leasing.signal,
+      () => this.#tickLeases(),
+      (error) => onUnforeseen(error, "leases"),
+    );
+    cleanup.defer("deliveries", () => this.#workers.stop(this.#config.server.stop_timeout));
+    cleanup.defer("polls", () => {
+      this.#stop.abort(new Error("stopping"));
+      this.#poller.stop();
+    });
+    startTicker(clock, () => this.#tick(), signal);
+    chore("credentials", GUARDS_MS, () => this.#gates.refresh());
+    chore("counts", COUNTS_MS, () => this.#count());
+    chore("flush", FLUSH_MS, () => this.#flush());
+    chore("prune", PRUNE_MS, () => this.#prune());
+  }
+
+  #tick(): void {
+    this.#poller.tick();
+    if (this.#judging) return;
+    this.#judging = true;
+    this.#judge()
+      .catch((error) => this.#options.onUnforeseen(error, "reachability"))
+      .finally(() => {
+        this.#judging = false;
+      });
+  }
+
+  async #judge(): Promise<void> {
+    const { shards } = this.#config.store;
+    const now = this.#options.clock.now();
+    const projects = this.#targets.projects.map((project) => ({
+      project,
+      home: this.#keeper.owned.get(shardOf(projectKey(project.id), shards)),
+    }));
+    await this.#reach.judgeProjects(projects, this.#poller.watched, now);
+    // Before all ids are known, an instance of a project that is being looked up would seem to be nobody's.
+    if (this.#projects.complete) await this.#leavers.look(this.#keeper.owned.values(), now);
+  }
+
+  async #tickLeases(): Promise<void> {
+    await this.#keeper.tick();
+    const { shards } = this.#config.store;
+    const replicas = this.#keeper.members.length;
+    this.#options.emit({ kind: "leases.held", owned: this.#keeper.owned.size, shards, replicas });
+  }
+
+  #retarget(): void {
+    this.#targets = this.#projects.watched();
+    this.#keys = new Set(this.#targets.targets.map((target) => target.key));
+    this.#poller.setTargets(this.#targets.projects, this.#targets.targets);
+    this.#tellLoad();
+  }
+
+  #committed(shard: Shard, events: readonly TaskwatchEvent[]): void {
+    for (const { type, id } of events) this.#options.emit({ kind: "event.committed", type, id });
+    this.#workers.wake(shard.number, new Set(events.flatMap((event) => event.webhooks)));
+  }
+
+  #removed(key: string, record: InstanceRecord): void {
+    const { emit, views, clock } = this.#options;
+    const { project } = orphanRules(this.#config, record);
+    views.removed(key, project, record, clock.now());
+    emit({
+      kind: "instance.removed",
+      project: project.name,
+      instanceId: record.instanceId,
+      instanceName: record.name,
+      reason: "it is not configured any more",
+    });
+  }
+
+  async #count(): Promise<void> {
+    const { store, emit } = this.#options;
+    const sums = new Map<string, { pending: number; oldestAt: number | null; dead: number }>();
+    for (const { name } of this.#config.webhooks) sums.set(name, { pending: 0, oldestAt: null, dead: 0 });
+    for (const shard of this.#keeper.owned.values()) {
+      for (const { webhook, pending, oldestAt, dead } of await store.outbox.counts(shard.number)) {
+        const sum = sums.get(webhook);
+        if (!sum) continue;
+        sum.pending += pending;
+        sum.dead += dead;
+        if (oldestAt !== null) sum.oldestAt = Math.min(sum.oldestAt ?? oldestAt, oldestAt);
+      }
+    }
+    for (const [webhook, sum] of sums) emit({ kind: "outbox.counts", webhook, ...sum });
+    this.#tellLoad();
+    for (const project of this.#targets.projects) {
+      const entries = this.#knowledge.entries(project.id);
+      const thresholds = thresholdsOf(
+        this.#config,
+        commonRules(this.#config),
+        entries,
+        this.#knowledge,
+        project.id,
+      );
+      emit({ kind: "thresholds.known", project: project.name, thresholds });
+    }
+  }
+
+  #tellLoad(): void {
+    const { emit, clock } = this.#options;
+    const now = clock.now();
+    for (const project of this.#targets.projects) {
+      const mine = [...this.#poller.watched].filter((each) => each.target.project.id === project.id);
+      emit({
+        kind: "project.load",
+        project: project.name,
+        instances: mine.length,
+        neededPerSecond: loadOf(mine, now),
+      });
+      const { rate, configured } = project.gate.pacer;
+      emit({ kind: "api.budget", project: project.name, perSecond: rate, configuredPerSecond: configured });
+    }
+  }
+
+  async #flush(): Promise<void> {
+    for (const shard of this.#keeper.owned.values()) await shard.flush();
+  }
+
+  async #prune(): Promise<void> {
+    const { store, clock } = this.#options;
+    const now = clock.now();
+    const dead = new Map(this.#config.webhooks.map(({ name, dead_letters }) => [name, now - dead_letters]));
+    for (const shard of this.#keeper.owned.values()) {
+      await store.outbox.prune(shard.lease, now - this.#config.store.keep_events, dead);
+    }
+  }
+}

@@ -1,0 +1,81 @@
+import { StoreError } from "../errors.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Store } from "../ports/store.ts";
+import type { Emit, StoreOperation } from "../ports/telemetry.ts";
+
+const OPERATIONS = {
+  state: { load: "load", loadInstance: "load_instance", commit: "commit", touch: "touch" },
+  outbox: {
+    claim: "claim",
+    settle: "settle",
+    counts: "counts",
+    deadLetters: "dead_letters",
+    replay: "replay",
+    drop: "drop",
+    prune: "prune",
+  },
+  leases: { join: "join", leave: "leave", acquire: "acquire", renew: "renew", release: "release" },
+  notes: { read: "note", write: "note", list: "note" },
+  budget: { take: "take" },
+  reader: { instances: "read", tasks: "read", task: "read", events: "read", names: "read" },
+} as const satisfies { readonly [P in keyof Store]?: { readonly [M in keyof Store[P]]: StoreOperation } };
+
+/** A store whose operations are timed, and whose outages are told once each, when they begin and when they end. */
+export class ObservedStore {
+  readonly store: Store;
+  #downSince: number | null = null;
+
+  constructor(inner: Store, clock: Clock, emit: Emit) {
+    const observed = <A extends unknown[], R>(
+      operation: StoreOperation,
+      call: (...args: A) => Promise<R>,
+    ) => {
+      return async (...args: A): Promise<R> => {
+        const from = clock.monotonic();
+        try {
+          const result = await call(...args);
+          if (this.#downSince !== null) {
+            emit({ kind: "store.up", downSeconds: (clock.monotonic() - this.#downSince) / 1_000 });
+            this.#downSince = null;
+          }
+          return result;
+        } catch (error) {
+          if (error instanceof StoreError && this.#downSince === null) {
+            this.#downSince = from;
+            emit({ kind: "store.down", error });
+          }
+          throw error;
+        } finally {
+          emit({ kind: "store.operation", operation, seconds: (clock.monotonic() - from) / 1_000 });
+        }
+      };
+    };
+    const port = <P extends keyof typeof OPERATIONS>(name: P): Store[P] => {
+      const methods = inner[name] as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>;
+      return Object.fromEntries(
+        Object.entries(OPERATIONS[name]).map(([method, operation]) => [
+          method,
+          observed(operation, (...args: unknown[]) =>
+            (methods[method] as (typeof methods)[string]).apply(methods, args),
+          ),
+        ]),
+      ) as unknown as Store[P];
+    };
+    this.store = {
+      kind: inner.kind,
+      state: port("state"),
+      outbox: port("outbox"),
+      leases: port("leases"),
+      notes: port("notes"),
+      budget: port("budget"),
+      reader: port("reader"),
+      ping: observed("ping", () => inner.ping()),
+      close: () => inner.close(),
+    };
+  }
+
+  /** Did the last operation get its answer? */
+  get up(): boolean {
+    return this.#downSince === null;
+  }
+}

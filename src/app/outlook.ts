@@ -1,0 +1,37 @@
+import type { Config } from "../config/config.ts";
+import type { StuckRules } from "../core/rules.ts";
+import type { NameKnowledge } from "../core/state.ts";
+import { queuedThreshold, runningThreshold } from "../core/thresholds.ts";
+import type { Knowledges } from "../poll/knowledge.ts";
+import type { Watched } from "../poll/watched.ts";
+import type { KnownThreshold } from "../ports/telemetry.ts";
+import { type CommonRules, commonStuck } from "./rules.ts";
+
+/** Calls per second that the instances need by the schedules in force, if each poll is one call. */
+export function loadOf(watched: readonly Watched[], now: number): number {
+  let perSecond = 0;
+  for (const { schedule } of watched) perSecond += 1_000 / schedule.interval(now);
+  return perSecond;
+}
+
+/** The limits that hold for the names known in a project, but for what single instances override. */
+export function thresholdsOf(
+  config: Config,
+  common: CommonRules,
+  entries: Iterable<NameKnowledge>,
+  knowledge: Knowledges,
+  projectId: string,
+): readonly KnownThreshold[] {
+  const stuck: StuckRules = commonStuck(config, common);
+  const known = knowledge.of(projectId, stuck.learn);
+  const names = new Set(stuck.byTask.keys());
+  for (const { name } of entries) names.add(name);
+  return [...names].flatMap((taskName) => [
+    { taskName, verdict: "running_too_long" as const, ...runningThreshold(stuck, known, taskName) },
+    {
+      taskName,
+      verdict: "queued_too_long" as const,
+      ...queuedThreshold(stuck, known, taskName, known.executed(taskName)),
+    },
+  ]);
+}

@@ -1,0 +1,22 @@
+import { program } from "./cli/program.ts";
+
+/** The shell around the program: arguments, environment, signals and the exit code, and nothing else. */
+const stop = new AbortController();
+for (const signal of ["SIGTERM", "SIGINT"] as const) {
+  process.on(signal, () => {
+    // The second one does not wait for anything.
+    if (stop.signal.aborted) process.exit(1);
+    stop.abort(new Error(`${signal} received`));
+  });
+}
+// Whoever reads our output may leave early, as `head` does.
+process.stdout.on("error", () => process.exit(1));
+
+process.exitCode = await program(process.argv.slice(2), {
+  env: process.env,
+  out: (line) => void process.stdout.write(`${line}\n`),
+  err: (line) => void process.stderr.write(`${line}\n`),
+  isTerminal: process.stderr.isTTY === true,
+  signal: stop.signal,
+  onHangup: (listener) => void process.on("SIGHUP", listener),
+});
