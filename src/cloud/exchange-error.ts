@@ -1,3 +1,4 @@
+import { errors } from "undici";
 import { CloudError } from "../errors.ts";
 
 /** What undici and node call the failures of one exchange, in words for an operator. */
@@ -30,8 +31,8 @@ const GARBLED = /^(HPE_|UND_ERR_(HEADERS_OVERFLOW|RES_CONTENT_LENGTH_MISMATCH|RE
 /** A failure below HTTP as a `CloudError`. Texts of the libraries are not passed on: they can hold proxy passwords. */
 export function exchangeError(error: unknown, origin: string, status: number | null): CloudError {
   const code = codeOf(error);
-  if (GARBLED.test(code)) {
-    return new CloudError("bad_response", `answer of ${origin} is not valid HTTP (${code})`, { status });
+  if (error instanceof errors.HTTPParserError || GARBLED.test(code)) {
+    return new CloudError("bad_response", `the answer of ${origin} is not valid HTTP`, { status });
   }
   if (code === "UND_ERR_CONNECT_TIMEOUT" || code === "ETIMEDOUT") {
     return new CloudError("timeout", `${origin}: ${WORDS[code]}`, { status });

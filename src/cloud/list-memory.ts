@@ -5,6 +5,8 @@ import type { Listed, Page } from "./paging.ts";
 interface ListKnowledge {
   /** Rows of the longest page seen. */
   longest: number;
+  /** Was the count ever more than the rows beside it? Then it is not just the length of the page. */
+  counts: boolean;
   /** Fingerprint of a first page that was found to be the whole list. */
   whole: string;
 }
@@ -24,6 +26,15 @@ export class ListMemory {
   saw(list: string, page: Page<Listed>): void {
     const knowledge = this.#of(list);
     knowledge.longest = Math.max(knowledge.longest, page.rows.length);
+    if (page.total !== null && page.total > page.rows.length) knowledge.counts = true;
+  }
+
+  /** Is the page certainly not cut off? Servers that give one row per page are not reckoned with. */
+  endsWithin(list: string, limit: number, page: Page<Listed>): boolean {
+    const rows = page.rows.length;
+    const knowledge = this.#of(list);
+    if (rows <= 1 || rows < Math.min(knowledge.longest, limit)) return true;
+    return knowledge.counts && page.total === rows;
   }
 
   isWhole(list: string, page: Page<Listed>): boolean {
@@ -42,7 +53,7 @@ export class ListMemory {
   #of(list: string): ListKnowledge {
     const known = this.#lists.get(list);
     if (known) return known;
-    const fresh = { longest: 0, whole: "" };
+    const fresh = { longest: 0, counts: false, whole: "" };
     this.#lists.set(list, fresh);
     return fresh;
   }

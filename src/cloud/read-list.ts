@@ -157,8 +157,7 @@ class ListReader<T extends Listed> {
       from,
       to,
       fetch: (span) => this.#fetch({ ...span, position: null }),
-      isWhole: ({ rows }) => rows.length <= 1 || rows.length < Math.min(memory.longest(list), this.#limit),
-      limit: this.#limit,
+      isWhole: (page) => memory.endsWithin(list, this.#limit, page),
     });
   }
 

@@ -17,8 +17,6 @@ export interface SpanRequest<T> {
   readonly fetch: (span: Span) => Promise<Page<T>>;
   /** Is the page shorter than what the server gives at most? */
   readonly isWhole: (page: Page<T>) => boolean;
-  /** The page size that is asked for. */
-  readonly limit: number;
 }
 
 const SECOND_MS = 1000;
@@ -31,7 +29,7 @@ const OPEN_END_MS = 15 * 3600 * SECOND_MS;
  * Throws `Gap` where more than a page stands in one second, or where the server does not filter by time.
  */
 export async function readSpans<T extends Listed>(request: SpanRequest<T>): Promise<void> {
-  const horizon = floor(Math.max(request.first.cloudNow, ...timesOf(request.first))) + OPEN_END_MS;
+  const horizon = Math.max(floor(request.first.cloudNow), ...secondsOf(request.first)) + OPEN_END_MS;
   const from = floor(request.from);
   const to = request.to === null ? null : ceil(request.to);
   const open: { readonly span: Span; readonly page: Page<T> }[] = [
@@ -41,7 +39,7 @@ export async function readSpans<T extends Listed>(request: SpanRequest<T>): Prom
     const { span, page } = next;
     const end = span.to ?? Math.max(horizon, span.from + SECOND_MS);
     if (end - span.from <= SECOND_MS) {
-      if (!countsAsWhole(page, request.limit)) await readSeconds(request, span, page);
+      await readSeconds(request, span, page);
       continue;
     }
     const middle = middleOf(page, span.from, end);
@@ -51,8 +49,9 @@ export async function readSpans<T extends Listed>(request: SpanRequest<T>): Prom
     ];
     const pages: Page<T>[] = [];
     for (const half of halves) pages.push(await request.fetch(half));
-    if (pages.every((half) => !request.isWhole(half) && sameRows(half, page))) {
-      if (countsAsWhole(page, request.limit)) continue;
+    const unchanged = pages.every((half) => !request.isWhole(half) && sameRows(half, page));
+    // Both halves rightly show the rows of the second that they share.
+    if (unchanged && !secondsOf(page).includes(middle)) {
       throw new Gap(
         "bad_response",
         "the list has more than a page, and neither paging nor times change what it shows",
@@ -84,11 +83,6 @@ async function readSeconds<T extends Listed>(
   }
 }
 
-/** Where nothing else is left to ask, a count that agrees with what was shown is believed. */
-function countsAsWhole(page: Page<Listed>, limit: number): boolean {
-  return page.rows.length < limit && page.total === page.rows.length;
-}
-
 /**
  * A second strictly between, near the end of the page: newest first or oldest first, most of the page then falls in
  * one half and the unread rest in the other.
@@ -100,9 +94,9 @@ function middleOf(page: Page<Listed>, from: number, to: number): number {
   return second > from && second < to ? second : floor((from + to) / 2);
 }
 
-function timesOf(page: Page<Listed>): number[] {
+function secondsOf(page: Page<Listed>): number[] {
   return page.rows.flatMap((row) =>
-    row.kind === "item" && row.item.createdAt !== null ? [row.item.createdAt] : [],
+    row.kind === "item" && row.item.createdAt !== null ? [floor(row.item.createdAt)] : [],
   );
 }
 

@@ -1,0 +1,238 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import {
+  decodeInstances,
+  decodeProgress,
+  decodeProjects,
+  decodeScheduled,
+  decodeTasks,
+  instant,
+} from "../../src/cloud/decode.ts";
+
+const ROW = {
+  id: "8abfa7b372160bfd0172165864064079",
+  name: "modifyAutoTopic",
+  user_name: "paas_dms",
+  user_id: "3df5acbc24a54fadb62a043c9000a307",
+  params: '{"new_enable_auto_topic":true}',
+  status: "EXECUTING",
+  created_at: "2020-05-15T03:19:04.707Z",
+  updated_at: "2020-05-15T03:19:04.726Z",
+};
+
+function one(row: unknown): unknown {
+  const page = decodeTasks({ task_count: "1", tasks: [row] });
+  const [first] = page?.rows ?? [];
+  return first?.kind === "item" ? first.item : first;
+}
+
+test("the documented sample is read", () => {
+  expect(decodeTasks({ task_count: "4", tasks: [ROW] })).toEqual({
+    total: 4,
+    rows: [
+      {
+        kind: "item",
+        item: {
+          id: ROW.id,
+          name: "modifyAutoTopic",
+          status: "EXECUTING",
+          userName: "paas_dms",
+          params: ROW.params,
+          createdAt: Date.parse(ROW.created_at),
+          updatedAt: Date.parse(ROW.updated_at),
+        },
+      },
+    ],
+  });
+});
+
+test("a row without an id or a status is malformed and never costs the others", () => {
+  const page = decodeTasks({
+    tasks: [
+      ROW,
+      null,
+      7,
+      "x",
+      [],
+      {},
+      { ...ROW, id: "" },
+      { ...ROW, id: {} },
+      { ...ROW, status: null },
+      { id: "z", status: "FAILED" },
+    ],
+  });
+  expect(page?.rows.map((row) => (row.kind === "item" ? row.item.id : row.id))).toEqual([
+    ROW.id,
+    ...Array.from({ length: 7 }, () => null),
+    ROW.id,
+    "z",
+  ]);
+  expect(page?.rows.map(({ kind }) => kind)).toEqual([
+    "item",
+    ...Array.from({ length: 8 }, () => "malformed"),
+    "item",
+  ]);
+});
+
+test("missing, null and strangely typed fields cost only themselves", () => {
+  expect(one({ id: 12, status: " executing " })).toEqual({
+    id: "12",
+    name: "",
+    status: "EXECUTING",
+    userName: null,
+    params: null,
+    createdAt: null,
+    updatedAt: null,
+  });
+  expect(one({ ...ROW, name: null, params: { a: 1 }, created_at: "soon", updated_at: {} })).toMatchObject({
+    name: "",
+    params: '{"a":1}',
+    createdAt: null,
+    updatedAt: null,
+  });
+});
+
+test("statuses are put in capitals and one spelling; unknown ones are kept", () => {
+  expect(one({ ...ROW, status: "Canceled" })).toMatchObject({ status: "CANCELLED" });
+  expect(one({ ...ROW, status: "CANCELLED" })).toMatchObject({ status: "CANCELLED" });
+  expect(one({ ...ROW, status: "rolling_back" })).toMatchObject({ status: "ROLLING_BACK" });
+});
+
+test.each([
+  ["4", 4],
+  [4, 4],
+  [" 4 ", 4],
+  [undefined, null],
+  [null, null],
+  ["many", null],
+  [{}, null],
+])("a task_count of %j is %j", (count, total) => {
+  expect(decodeTasks({ task_count: count, tasks: [] })?.total).toBe(total);
+});
+
+test("an empty list may leave the array out, but something else is no list", () => {
+  expect(decodeTasks({ task_count: "0" })).toEqual({ rows: [], total: 0 });
+  expect(decodeTasks({ task_count: 0, tasks: null })).toEqual({ rows: [], total: 0 });
+  for (const body of [
+    null,
+    undefined,
+    3,
+    "x",
+    [],
+    {},
+    { ok: true },
+    { task_count: "3" },
+    { tasks: {} },
+    { tasks: "no" },
+  ]) {
+    expect(decodeTasks(body), JSON.stringify(body)).toBeUndefined();
+  }
+});
+
+test.each([
+  ["2020-05-15T03:19:04.707Z", "2020-05-15T03:19:04.707Z"],
+  ["2020-05-15T03:19:04Z", "2020-05-15T03:19:04.000Z"],
+  ["2020-05-15T03:19:04.707123Z", "2020-05-15T03:19:04.707Z"],
+  ["2020-05-15 03:19:04", "2020-05-15T03:19:04.000Z"],
+  ["2020-05-15T03:19:04", "2020-05-15T03:19:04.000Z"],
+  ["2020-05-15T11:19:04+08:00", "2020-05-15T03:19:04.000Z"],
+  ["2020-05-15T11:19:04+0800", "2020-05-15T03:19:04.000Z"],
+  ["1585618587087", "2020-03-31T01:36:27.087Z"],
+  [1585618587087, "2020-03-31T01:36:27.087Z"],
+  ["1585618587", "2020-03-31T01:36:27.000Z"],
+  [1585618587, "2020-03-31T01:36:27.000Z"],
+])("the time %j is read", (value, iso) => {
+  expect(new Date(instant(value) ?? 0).toISOString()).toBe(iso);
+});
+
+test.each([
+  undefined,
+  null,
+  "",
+  "soon",
+  "2020-13-45T00:00:00Z",
+  "12",
+  0,
+  -5,
+  Number.NaN,
+  1e300,
+  {},
+  [],
+  true,
+])("%j is no time", (value) => {
+  expect(instant(value)).toBeNull();
+});
+
+test("scheduled tasks and instances are read", () => {
+  expect(
+    decodeScheduled({ job_count: 2, jobs: [{ ...ROW, schedule_at: "2020-05-16T00:00:00Z" }, { id: "x" }] }),
+  ).toMatchObject({
+    total: 2,
+    rows: [
+      { kind: "item", item: { id: ROW.id, scheduleAt: Date.parse("2020-05-16T00:00:00Z") } },
+      { kind: "malformed", id: "x" },
+    ],
+  });
+  expect(
+    decodeInstances(
+      {
+        instance_num: 2,
+        instances: [
+          {
+            instance_id: "i1",
+            name: "orders",
+            engine: "reliability",
+            status: "running",
+            created_at: "1585618587087",
+          },
+          { name: "no id" },
+          { instance_id: "i2" },
+        ],
+      },
+      "rocketmq",
+    )?.rows,
+  ).toEqual([
+    {
+      kind: "item",
+      item: { id: "i1", name: "orders", engine: "rocketmq", createdAt: 1585618587087, status: "RUNNING" },
+    },
+    { kind: "malformed", id: null, problem: "instance_id is missing or not a text" },
+    { kind: "item", item: { id: "i2", name: "i2", engine: "rocketmq", createdAt: null, status: "" } },
+  ]);
+});
+
+test("progress is read in both spellings", () => {
+  expect(decodeProgress({ progress_percentage: 40, remain_time: 3, step_list: [] })).toBe(0.4);
+  expect(decodeProgress({ progress: "75", step_details: [] })).toBe(0.75);
+  expect(decodeProgress({ progress: 180 })).toBe(1);
+  expect(decodeProgress({ progress: -3 })).toBe(0);
+  for (const body of [{}, { progress: null }, { progress: "half" }, null, []])
+    expect(decodeProgress(body)).toBeNull();
+});
+
+test("projects that are switched off do not count", () => {
+  expect(
+    decodeProjects({ projects: [{ id: "a", name: "r", enabled: true }, { id: "b", enabled: false }, 3] }),
+  ).toEqual([{ id: "a", name: "r" }]);
+  expect(decodeProjects({ error: {} })).toBeUndefined();
+});
+
+test("no body makes the decoders throw", () => {
+  fc.assert(
+    fc.property(fc.jsonValue(), fc.jsonValue(), (value, row) => {
+      for (const body of [
+        value,
+        { tasks: value },
+        { tasks: [row, value] },
+        { jobs: [row] },
+        { instances: [row] },
+      ]) {
+        decodeTasks(body);
+        decodeScheduled(body);
+        decodeInstances(body, "kafka");
+        decodeProgress(body);
+        decodeProjects(body);
+      }
+    }),
+  );
+});
