@@ -1,0 +1,336 @@
+import { once } from "node:events";
+import { Agent, get, request as httpRequest } from "node:http";
+import { connect } from "node:net";
+import { afterEach, expect, test } from "vitest";
+import type { AuthConfig } from "../../src/config/config.ts";
+import { Secret } from "../../src/config/secret.ts";
+import { UsageError } from "../../src/errors.ts";
+import {
+  createHttpServer,
+  type HttpServer,
+  type HttpServerOptions,
+  type HttpSettings,
+} from "../../src/http/server.ts";
+import { systemClock } from "../../src/platform/clock.ts";
+
+const SETTINGS: HttpSettings = {
+  listen: { host: "127.0.0.1", port: 0 },
+  tls: null,
+  auth: null,
+  metrics_auth: true,
+  reload: false,
+};
+const BEARER: AuthConfig = { kind: "bearer", token: new Secret("s3cret-token") };
+const BASIC: AuthConfig = { kind: "basic", user: "ana", password: new Secret("pass:wörd") };
+const basic = (text: string): string => `Basic ${Buffer.from(text).toString("base64")}`;
+
+const open: HttpServer[] = [];
+afterEach(async () => {
+  for (const server of open.splice(0)) await server.close(0);
+});
+
+async function start(
+  settings: Partial<HttpSettings> = {},
+  over: Partial<HttpServerOptions> = {},
+): Promise<HttpServer> {
+  const server = await createHttpServer({
+    settings: { ...SETTINGS, ...settings },
+    clock: systemClock,
+    metrics: (format) => Promise.resolve([Buffer.from(`# ${format}\n`), Buffer.from("up 1\n")]),
+    ready: () => ({ ok: true, reasons: [] }),
+    reload: () => Promise.resolve({ ok: true }),
+    onError: () => undefined,
+    ...over,
+  });
+  open.push(server);
+  return server;
+}
+
+test("metrics come in the text format, and as OpenMetrics to whoever prefers it", async () => {
+  const { app } = await start();
+  const plain = await app.inject("/metrics");
+  expect(plain.statusCode).toBe(200);
+  expect(plain.headers["content-type"]).toBe("text/plain; version=0.0.4; charset=utf-8");
+  expect(plain.headers["content-length"]).toBe(String(plain.body.length));
+  expect(plain.body).toBe("# text\nup 1\n");
+  const accept =
+    "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+  const openMetrics = await app.inject({ url: "/metrics", headers: { accept } });
+  expect(openMetrics.headers["content-type"]).toBe(
+    "application/openmetrics-text; version=1.0.0; charset=utf-8",
+  );
+  expect(openMetrics.body).toBe("# openmetrics\nup 1\n");
+});
+
+test("healthz is 200 while the event loop turns; readyz tells why it is not ready", async () => {
+  let readiness: { readonly ok: boolean; readonly reasons: readonly string[] } = { ok: true, reasons: [] };
+  const { app } = await start({}, { ready: () => readiness });
+  expect((await app.inject("/healthz")).json()).toEqual({ status: "ok" });
+  const ready = await app.inject("/readyz");
+  expect([ready.statusCode, ready.json()]).toEqual([200, { status: "ready", reasons: [] }]);
+  readiness = { ok: false, reasons: ["the store does not answer", "stopping"] };
+  const not = await app.inject("/readyz");
+  expect([not.statusCode, not.json()]).toEqual([
+    503,
+    { status: "not ready", reasons: ["the store does not answer", "stopping"] },
+  ]);
+  expect((await app.inject("/healthz")).statusCode).toBe(200);
+});
+
+test.each<[string, AuthConfig, string, readonly (string | undefined)[]]>([
+  [
+    "bearer",
+    BEARER,
+    "Bearer s3cret-token",
+    [
+      undefined,
+      "",
+      "Bearer",
+      "Bearer s3cret-toke",
+      "Bearer S3cret-token",
+      "Basic s3cret-token",
+      basic("s3cret-token"),
+    ],
+  ],
+  [
+    "basic",
+    BASIC,
+    basic("ana:pass:wörd"),
+    [undefined, basic("ana:"), basic("bob:pass:wörd"), "Basic ===", "Bearer pass:wörd", "ana:pass"],
+  ],
+])("%s: everything but health and readiness wants the right credentials", async (_name, auth, good, bad) => {
+  const { app } = await start({ auth, reload: true });
+  for (const [method, url] of [
+    ["GET", "/metrics"],
+    ["GET", "/"],
+    ["POST", "/-/reload"],
+    ["GET", "/no/such/page"],
+  ] as const) {
+    for (const authorization of bad) {
+      const refused = await app.inject({
+        method,
+        url,
+        headers: authorization === undefined ? {} : { authorization },
+      });
+      expect([url, authorization, refused.statusCode]).toEqual([url, authorization, 401]);
+      expect(refused.headers["www-authenticate"]).toMatch(auth.kind === "bearer" ? /^Bearer / : /^Basic /);
+      expect(refused.json()).toEqual({ error: "unauthorized" });
+    }
+    const accepted = await app.inject({ method, url, headers: { authorization: good } });
+    expect(accepted.statusCode).toBe(url === "/no/such/page" ? 404 : 200);
+  }
+  expect((await app.inject("/healthz")).statusCode).toBe(200);
+  expect((await app.inject("/readyz")).statusCode).toBe(200);
+});
+
+test("metrics_auth: false opens /metrics alone", async () => {
+  const { app } = await start({ auth: BEARER, metrics_auth: false });
+  expect((await app.inject("/metrics")).statusCode).toBe(200);
+  expect((await app.inject("/")).statusCode).toBe(401);
+});
+
+test("an update of the settings holds from the next request on, and a refused one changes nothing", async () => {
+  const server = await start({ auth: BEARER });
+  const metrics = async (authorization: string) =>
+    (await server.app.inject({ url: "/metrics", headers: { authorization } })).statusCode;
+  server.update({ ...SETTINGS, auth: BASIC });
+  expect(await metrics("Bearer s3cret-token")).toBe(401);
+  expect(await metrics(basic("ana:pass:wörd"))).toBe(200);
+  for (const refused of [
+    { ...SETTINGS, listen: { host: "127.0.0.1", port: 1 } },
+    { ...SETTINGS, tls: { cert: "c", key: new Secret("k") } },
+  ]) {
+    expect(() => server.update(refused)).toThrow(UsageError);
+    expect(await metrics("")).toBe(401);
+  }
+});
+
+test("reload answers where it is enabled, with what is wrong, and never to a form of another site", async () => {
+  const answers = [
+    { ok: true as const },
+    { ok: false as const, problems: ["poll.schedule: not a schedule"] },
+  ];
+  const { app } = await start({ reload: true }, { reload: () => Promise.resolve(answers.shift()!) });
+  const post = (headers: Record<string, string> = {}) =>
+    app.inject({ method: "POST", url: "/-/reload", headers, payload: "" });
+  expect((await post({ "sec-fetch-site": "cross-site" })).statusCode).toBe(403);
+  const good = await post({ "content-type": "application/x-www-form-urlencoded" });
+  expect([good.statusCode, good.json()]).toEqual([200, { status: "reloaded" }]);
+  const bad = await post();
+  expect([bad.statusCode, bad.json()]).toEqual([
+    500,
+    { error: "reload refused", problems: ["poll.schedule: not a schedule"] },
+  ]);
+  expect((await app.inject("/-/reload")).statusCode).toBe(404);
+});
+
+test("reload is refused where it is not enabled, and not called", async () => {
+  let called = false;
+  const { app } = await start(
+    {},
+    {
+      reload: () => {
+        called = true;
+        return Promise.resolve({ ok: true });
+      },
+    },
+  );
+  expect((await app.inject({ method: "POST", url: "/-/reload" })).statusCode).toBe(403);
+  expect(called).toBe(false);
+});
+
+test("an error inside is told to us, and to the caller only that there was one", async () => {
+  const seen: unknown[] = [];
+  const { app } = await start(
+    {},
+    {
+      metrics: () => Promise.reject(new Error("inner secret")),
+      onError: (error, where) => seen.push([String(error), where]),
+    },
+  );
+  const answer = await app.inject("/metrics");
+  expect([answer.statusCode, answer.json()]).toEqual([500, { error: "internal error" }]);
+  expect(seen).toEqual([["Error: inner secret", "GET /metrics"]]);
+});
+
+test("every answer has the security headers, also a refusal and a page that is not there", async () => {
+  const { app } = await start({ auth: BEARER });
+  for (const url of ["/healthz", "/", "/nowhere"]) {
+    const { headers } = await app.inject(url);
+    expect(headers).toMatchObject({
+      "x-content-type-options": "nosniff",
+      "x-frame-options": "DENY",
+      "referrer-policy": "no-referrer",
+      "cache-control": "no-store",
+    });
+    expect(headers["content-security-policy"]).toContain("default-src 'none'");
+  }
+});
+
+test("routes plug in, behind the credentials unless they say otherwise, and may bring their own start page", async () => {
+  const { app } = await start(
+    { auth: BEARER },
+    {
+      routes: [
+        (scope) => {
+          scope.get("/api/v1/status", () => ({ ok: true }));
+          scope.get("/", { config: { access: "open" } }, (_request, reply) =>
+            reply.type("text/html").send("mine"),
+          );
+        },
+      ],
+    },
+  );
+  expect((await app.inject("/api/v1/status")).statusCode).toBe(401);
+  const authorization = "Bearer s3cret-token";
+  expect((await app.inject({ url: "/api/v1/status", headers: { authorization } })).json()).toEqual({
+    ok: true,
+  });
+  expect((await app.inject("/")).body).toBe("mine");
+});
+
+test("without a page of their own visitors get a few links", async () => {
+  const { app } = await start();
+  const page = await app.inject("/");
+  expect(page.headers["content-type"]).toBe("text/html; charset=utf-8");
+  expect(page.body).toContain('href="/metrics"');
+});
+
+test("a body or header that is too large is refused", async () => {
+  const { app, listen } = await start(
+    {},
+    {
+      routes: [
+        (scope) => {
+          scope.post("/api/v1/echo", () => ({}));
+        },
+      ],
+    },
+  );
+  const large = { method: "POST", url: "/api/v1/echo", payload: { text: "x".repeat(70_000) } } as const;
+  expect((await app.inject(large)).statusCode).toBe(413);
+  const { port } = await listen();
+  const request = httpRequest({
+    host: "127.0.0.1",
+    port,
+    path: "/healthz",
+    headers: { "x-long": "y".repeat(20_000) },
+  });
+  request.end();
+  const [answer] = await once(request, "response");
+  expect(answer.statusCode).toBe(431);
+  answer.resume();
+});
+
+test("an address that is taken is said in a sentence", async () => {
+  const { port } = await (await start()).listen();
+  const second = await start({ listen: { host: "127.0.0.1", port } });
+  await expect(second.listen()).rejects.toThrow(
+    `server.listen: cannot listen on 127.0.0.1:${port}: something else listens there`,
+  );
+});
+
+test("the end waits for an answer under way, and not for connections that are only kept", async () => {
+  const gate = Promise.withResolvers<void>();
+  const entered = Promise.withResolvers<void>();
+  const server = await start(
+    {},
+    {
+      routes: [
+        (scope) => {
+          scope.get("/slow", async () => {
+            entered.resolve();
+            await gate.promise;
+            return { done: true };
+          });
+        },
+      ],
+    },
+  );
+  const { port } = await server.listen();
+  const agent = new Agent({ keepAlive: true });
+  const kept = get({ host: "127.0.0.1", port, path: "/healthz", agent });
+  const [first] = await once(kept, "response");
+  await once(first.resume(), "end");
+  const slow = get({ host: "127.0.0.1", port, path: "/slow", agent: new Agent({ keepAlive: true }) });
+  const answered = once(slow, "response");
+  await entered.promise;
+  let closed = false;
+  const closing = server.close(20_000).then(() => {
+    closed = true;
+  });
+  await new Promise(setImmediate);
+  expect(closed).toBe(false);
+  gate.resolve();
+  const [answer] = await answered;
+  expect(answer.statusCode).toBe(200);
+  answer.resume();
+  await closing;
+  agent.destroy();
+});
+
+test("who does not end within the time is cut off", async () => {
+  const entered = Promise.withResolvers<void>();
+  const server = await start(
+    {},
+    {
+      routes: [
+        (scope) => {
+          scope.get("/endless", async () => {
+            entered.resolve();
+            await new Promise(() => undefined);
+          });
+        },
+      ],
+    },
+  );
+  const { port } = await server.listen();
+  const endless = get({ host: "127.0.0.1", port, path: "/endless" });
+  const cut = once(endless, "error");
+  const idle = connect(port, "127.0.0.1");
+  const idleEnd = once(idle, "close");
+  await entered.promise;
+  await server.close(10);
+  await cut;
+  await idleEnd;
+});
