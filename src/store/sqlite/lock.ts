@@ -1,4 +1,4 @@
-import { accessSync, constants, mkdirSync, realpathSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdirSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { StoreError } from "../../errors.ts";
@@ -38,7 +38,7 @@ export function takeLock(path: string): () => void {
 export function placeOf(path: string): string {
   const wanted = resolve(path);
   try {
-    mkdirSync(dirname(wanted), { recursive: true });
+    makeDirectory(dirname(wanted));
     const existing = statSync(wanted, { throwIfNoEntry: false });
     if (existing === undefined) return join(realpathSync(dirname(wanted)), basename(wanted));
     if (existing.isFile()) return realpathSync(wanted);
@@ -46,6 +46,18 @@ export function placeOf(path: string): string {
     throw directoryError(wanted, error);
   }
   throw new StoreError("mismatch", `the store ${wanted} is not a file: name a file, such as taskwatch.db`);
+}
+
+function makeDirectory(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true });
+  } catch (error) {
+    // On a read-only disk Node says that the directory is missing; the parent knows better.
+    let parent = dirname(path);
+    while (parent !== dirname(parent) && !existsSync(parent)) parent = dirname(parent);
+    accessSync(parent, constants.W_OK);
+    throw error;
+  }
 }
 
 /** The reason that SQLite does not give when it cannot open a file; null if this user may write there. */

@@ -1,0 +1,75 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { StoreError } from "../../src/errors.ts";
+import { decodeRecord, decodeTask, encodeRecord, encodeTask } from "../../src/store/codec.ts";
+import { fullRecord, fullTask, record, task } from "./contract/back-end.ts";
+
+/** Half a surrogate pair among them. */
+const anyText = fc.uint16Array().map((codes) => String.fromCharCode(...codes));
+const NO_TIMES = { lastCompleteAt: null, lastSweepAt: null };
+
+test("state comes back as it was, the fullest and the emptiest", () => {
+  for (const state of [fullTask("t"), task("t")]) {
+    expect(decodeTask("t", encodeTask(state))).toEqual(state);
+  }
+  for (const state of [fullRecord(), record()]) {
+    expect(decodeRecord("p1/i1", encodeRecord(state), state)).toEqual(state);
+  }
+});
+
+test("a task that is over takes little room", () => {
+  const over = task("t", { createdAt: 1, updatedAt: 2, counts: { "succeeded:SUCCESS": 1 } });
+  expect(encodeTask(over).length).toBeLessThan(160);
+});
+
+test("texts of any kind survive", () => {
+  fc.assert(
+    fc.property(anyText, anyText, (id, text) => {
+      const state = task(id, {
+        name: text,
+        status: text,
+        params: text,
+        informed: [text],
+        counts: { [text]: 1 },
+      });
+      expect(decodeTask(id, encodeTask(state))).toEqual(state);
+    }),
+  );
+});
+
+test("whatever is in the store, reading it gives a state or says what is wrong, and changes no prototype", () => {
+  const tryRead = (text: string) => {
+    for (const read of [() => decodeTask("t", text), () => decodeRecord("k", text, NO_TIMES)]) {
+      try {
+        read();
+      } catch (error) {
+        expect(error).toBeInstanceOf(StoreError);
+        expect((error as StoreError).code).toMatch(/^(corrupt|newer)$/);
+      }
+    }
+    expect(({} as Record<string, unknown>).polluted).toBeUndefined();
+  };
+  fc.assert(fc.property(fc.string(), tryRead));
+  fc.assert(fc.property(fc.json(), tryRead));
+  const mangled = fc.tuple(
+    fc.constantFrom(encodeTask(fullTask("t")), encodeRecord(fullRecord())),
+    fc.constantFrom("null", "1", '"x"', "{}", "[]", "true", '{"__proto__":{"polluted":1}}'),
+    fc.nat(),
+  );
+  fc.assert(
+    fc.property(mangled, ([text, value, pick]) => {
+      const fields = JSON.parse(text) as Record<string, unknown>;
+      const keys = Object.keys(fields);
+      const key = keys[pick % keys.length] ?? "v";
+      tryRead(
+        JSON.stringify(fields).replace(`${JSON.stringify(key)}:`, `${JSON.stringify(key)}:${value},"x":`),
+      );
+    }),
+  );
+});
+
+test("an error says which task and which field, on one line of bounded length", () => {
+  const read = () =>
+    decodeTask(`${"t".repeat(5000)}\n`, '{"v":1,"name":"n","status":"FAILED","seenAt":"late"}');
+  expect(read).toThrow(/^task "t{120}…" in the store cannot be read: seenAt is not a number$/);
+});
