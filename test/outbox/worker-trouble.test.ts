@@ -38,6 +38,32 @@ describe("a store in trouble", () => {
     expect(bench.outbox.rows).toEqual([]);
   });
 
+  test("a delivery whose settlement has no answer yet is not begun again when it falls due meanwhile", async () => {
+    receiver.script(503);
+    bench.outbox.fail("settle", "throw after", ...Array.from({ length: 6 }, () => "throw" as const));
+    bench.put("a", "a1");
+    const worker = bench.start(webhookConfig(receiver.url));
+    await bench.until(() => bench.of("store_failed").length === 1);
+    await bench.clock.advance(2_500);
+    worker.wake();
+    await bench.clock.advance(0);
+    expect(bench.outbox.held).toBe(1);
+    expect(receiver.requests).toHaveLength(1);
+    while (bench.of("delivered").length === 0) await bench.clock.advance(100);
+    expect(receiver.requests).toHaveLength(2);
+  });
+
+  test("what is committed while a claim is answered is delivered at once", async () => {
+    const gate = Promise.withResolvers<void>();
+    bench.outbox.claimGate = gate.promise;
+    bench.start(webhookConfig(receiver.url));
+    await bench.clock.advance(0);
+    bench.put("a", "a1");
+    bench.outbox.claimGate = null;
+    gate.resolve();
+    await bench.until(() => bench.of("delivered").length === 1);
+  });
+
   test("notes that cannot be read hold the deliveries back until they can: the webhook may be disabled", async () => {
     bench.notes.failures = 3;
     bench.put("a", "a1");
@@ -113,6 +139,24 @@ describe("a lease", () => {
     expect(bench.of("attempt")).toEqual([]);
   });
 
+  test("that is to be given back is not idle while a claim of it is under way", async () => {
+    const gate = Promise.withResolvers<void>();
+    bench.outbox.claimGate = gate.promise;
+    bench.put("a", "a1");
+    const worker = bench.start(webhookConfig(receiver.url));
+    await bench.clock.advance(0);
+    bench.leases = [];
+    let idle = false;
+    const waited = worker.idle(0).then(() => {
+      idle = true;
+    });
+    await bench.clock.advance(0);
+    expect(idle).toBe(false);
+    gate.resolve();
+    await waited;
+    expect(receiver.requests).toEqual([]);
+  });
+
   test("that is to be given back is idle as soon as nothing of it is in flight", async () => {
     const answer = Promise.withResolvers<number>();
     receiver.script(answer.promise);
@@ -171,6 +215,32 @@ describe("a stop", () => {
     await bench.clock.advance(8_000);
     await stopped;
     expect(bench.outbox.pending("ops")).toEqual(["a1"]);
+  });
+
+  test("ends in time though the store does not answer a claim, and nothing comes of the answer", async () => {
+    const gate = Promise.withResolvers<void>();
+    bench.outbox.claimGate = gate.promise;
+    bench.put("a", "a1");
+    const worker = bench.start(webhookConfig(receiver.url));
+    await bench.clock.advance(0);
+    const stopped = worker.stop(1_000);
+    await bench.clock.advance(2_000);
+    await stopped;
+    gate.resolve();
+    await bench.clock.advance(1_000);
+    expect(bench.of("attempt")).toEqual([]);
+  });
+
+  test("during which a receiver answers 410 still tells the other replicas", async () => {
+    const answer = Promise.withResolvers<number>();
+    receiver.script(answer.promise);
+    bench.put("a", "a1");
+    const worker = bench.start(webhookConfig(receiver.url));
+    await receiver.next();
+    const stopped = worker.stop();
+    answer.resolve(410);
+    await stopped;
+    expect(await bench.notes.list("webhook/ops")).toHaveLength(1);
   });
 
   test("of one that waits for a receiver that is down is immediate", async () => {

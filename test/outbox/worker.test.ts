@@ -164,6 +164,29 @@ describe("a webhook that is down", () => {
     expect(bench.of("breaker_closed")).toHaveLength(1);
   });
 
+  test("is not taken for down any more when one that was on its way is answered", async () => {
+    const late = Promise.withResolvers<number>();
+    receiver.script(late.promise, 503, 503, 503);
+    for (let n = 0; n < 8; n++) bench.put(`lane ${n}`, `event ${n}`);
+    const worker = bench.start(webhookConfig(receiver.url));
+    await bench.until(() => bench.of("breaker_opened").length === 1);
+    expect(worker.down).toBe(true);
+    late.resolve(204);
+    await bench.until(delivered(5));
+  });
+
+  test("and answers 404 for a moment as it comes back, does not lose the backlog", async () => {
+    receiver.otherwise("reset");
+    for (let n = 0; n < 5; n++) bench.put(`lane ${n}`, `event ${n}`);
+    const began = bench.clock.now();
+    bench.start(webhookConfig(receiver.url));
+    await bench.advanceUntil(() => bench.clock.now() - began > 3 * HOUR && bench.outbox.held === 0);
+    receiver.script(404, 404, 404);
+    receiver.otherwise(204);
+    await bench.advanceUntil(delivered(5));
+    expect(bench.outbox.dead).toEqual([]);
+  });
+
   test("does not delay another webhook, nor does one that hangs", async () => {
     const other = await startReceiver();
     try {

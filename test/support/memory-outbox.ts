@@ -24,6 +24,8 @@ export class MemoryOutbox implements Outbox {
   dead: DeadLetter[] = [];
   readonly delivered: string[] = [];
   readonly claims: { readonly shard: number; readonly webhook: string; readonly limit: number }[] = [];
+  /** Holds back the answers to claims, which have taken effect, until it resolves. */
+  claimGate: Promise<void> | null = null;
   readonly #faults: Record<"claim" | "settle", Fault[]> = { claim: [], settle: [] };
   #watchers: (() => void)[] = [];
 
@@ -83,10 +85,12 @@ export class MemoryOutbox implements Outbox {
     const deliveries = due.slice(0, limit);
     for (const row of deliveries) row.held = true;
     const rest = heads.filter((row) => !row.held).map((row) => row.due);
-    return {
-      deliveries: deliveries.map(({ due: _due, held: _held, ...delivery }) => delivery),
+    const answer = {
+      deliveries: deliveries.map(({ due: _due, held: _held, ...delivery }): Delivery => delivery),
       nextDueAt: rest.length === 0 ? null : Math.min(...rest),
     };
+    await this.claimGate;
+    return answer;
   }
 
   async settle(
