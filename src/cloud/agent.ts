@@ -11,11 +11,18 @@ export interface AgentOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-/**
- * The connections of one project. HTTP/2 is off, because there `connections` would limit nothing. The owner closes
- * it with `destroy()`.
- */
-export function createAgent(options: AgentOptions): Dispatcher {
+const CONNECT_MS = 10_000;
+
+export interface Connections {
+  readonly dispatch: Dispatcher["dispatch"];
+  /** Ends the connections when what is in flight on them has ended. */
+  close(): Promise<void>;
+  /** Ends all connections and what is in flight on them. */
+  destroy(): Promise<void>;
+}
+
+/** The connections of one project. HTTP/2 is off, because there `connections` would limit nothing. */
+export function createAgent(options: AgentOptions): Connections {
   const tls = options.ca === null ? {} : { ca: options.ca };
   const common = {
     connections: options.connections,
@@ -24,16 +31,39 @@ export function createAgent(options: AgentOptions): Dispatcher {
     // Below the minute after which gateways commonly close: their close must not meet a request on its way.
     keepAliveTimeout: 50_000,
     keepAliveMaxTimeout: 300_000,
-    connect: { ...tls, timeout: 10_000 },
-    requestTls: { ...tls, timeout: 10_000 },
+    connect: { ...tls, timeout: CONNECT_MS },
+    requestTls: { ...tls, timeout: CONNECT_MS },
     proxyTls: tls,
   };
-  if (options.proxy !== null) return new ProxyAgent({ ...common, uri: options.proxy });
+  if (options.proxy !== null) return connectionsOf(new ProxyAgent({ ...common, uri: options.proxy }));
   const httpsProxy = pick(options.env, "HTTPS_PROXY");
   const httpProxy = pick(options.env, "HTTP_PROXY");
-  if (httpsProxy === "" && httpProxy === "") return new Agent(common);
+  const noProxy = pick(options.env, "NO_PROXY");
+  const direct = connectionsOf(new Agent(common));
   // Empty texts, not absent ones: else it would read the process's own environment.
-  return new EnvHttpProxyAgent({ ...common, httpsProxy, httpProxy, noProxy: pick(options.env, "NO_PROXY") });
+  const by = (proxies: { httpsProxy: string; httpProxy: string }): Connections =>
+    connectionsOf(new EnvHttpProxyAgent({ ...common, ...proxies, noProxy }));
+  const https = httpsProxy === "" ? direct : by({ httpsProxy, httpProxy: "" });
+  // One agent each, because the library sends https through HTTP_PROXY where that alone is set.
+  const http = httpProxy === "" ? direct : by({ httpsProxy: "", httpProxy });
+  return {
+    dispatch: (request, handler) =>
+      (String(request.origin).startsWith("https:") ? https : http).dispatch(request, handler),
+    close: async () => {
+      await Promise.all([...new Set([direct, https, http])].map((one) => one.close()));
+    },
+    destroy: async () => {
+      await Promise.all([...new Set([direct, https, http])].map((one) => one.destroy()));
+    },
+  };
+}
+
+function connectionsOf(dispatcher: Dispatcher): Connections {
+  return {
+    dispatch: (request, handler) => dispatcher.dispatch(request, handler),
+    close: () => dispatcher.close(),
+    destroy: () => dispatcher.destroy(),
+  };
 }
 
 function pick(env: AgentOptions["env"], name: string): string {

@@ -113,8 +113,8 @@ function decodePage<T>(
   const list = body[rowsKey];
   const total = numberOf(body[countKey]);
   if (list === undefined || list === null) {
-    // Empty lists may be left out, but then something must show that it is this answer and not another.
-    return total === 0 || list === null ? { rows: [], total } : undefined;
+    // An empty list may be left out, but something must show that it is this answer, and that it is empty.
+    return total === 0 || (list === null && total === null) ? { rows: [], total } : undefined;
   }
   if (!Array.isArray(list)) return undefined;
   const rows = (list as readonly unknown[]).map((entry) =>

@@ -44,7 +44,7 @@ const DECODERS: Readonly<
  * Rejects with a `CloudError` (`timeout`, `endpoint_unreachable`, `bad_response`), or with the signal's reason.
  */
 export async function exchange(
-  dispatcher: Dispatcher,
+  dispatcher: Pick<Dispatcher, "dispatch">,
   request: HttpRequest,
   limits: HttpLimits,
   deadlines: Deadlines,
@@ -68,7 +68,7 @@ interface Received {
 }
 
 function receive(
-  dispatcher: Dispatcher,
+  dispatcher: Pick<Dispatcher, "dispatch">,
   request: HttpRequest,
   limits: HttpLimits,
   deadlines: Deadlines,

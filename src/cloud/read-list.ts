@@ -84,19 +84,23 @@ class ListReader<T extends Listed> {
   }
 
   async first(): Promise<Page<T>> {
-    const { limits, dialect, memory } = this.#request;
+    const { list, limits, dialect, memory, from, to } = this.#request;
+    const asked = this.#limit;
     for (;;) {
-      this.#longestBefore = memory.longest(this.#request.list);
+      this.#longestBefore = memory.longest(list);
       try {
-        const page = await this.#fetch({ from: this.#request.from, to: this.#request.to, position: null });
+        const page = await this.#fetch({ from, to, position: null });
         this.gathered.cover(page, true);
+        if (this.#limit !== asked) {
+          dialect.learned({ position: dialect.read()?.position ?? null, limit: this.#limit });
+        }
         return page;
       } catch (error) {
         const smaller = limits.find((limit) => limit < this.#limit);
         if (smaller === undefined || !(error instanceof CloudError) || !refusesPageSize(error)) throw error;
         this.#limit = smaller;
+        // Pages of another size tell nothing of pages of this one.
         memory.forget();
-        dialect.learned({ position: dialect.read()?.position ?? null, limit: smaller });
       }
     }
   }

@@ -9,7 +9,7 @@ import { exchange, type HttpAnswer, type HttpRequest } from "./http.ts";
 const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
 
 export interface TransportOptions {
-  readonly dispatcher: Dispatcher;
+  readonly dispatcher: Pick<Dispatcher, "dispatch">;
   readonly gate: CallGate;
   readonly clock: Clock;
   /** For one request, whole, milliseconds. */

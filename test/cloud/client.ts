@@ -1,5 +1,4 @@
-import type { Dispatcher } from "undici";
-import { createAgent } from "../../src/cloud/agent.ts";
+import { type Connections, createAgent } from "../../src/cloud/agent.ts";
 import { Api } from "../../src/cloud/api.ts";
 import { keyPairAuth, type RequestAuth } from "../../src/cloud/auth.ts";
 import type { Dialect, DialectMemory } from "../../src/cloud/paging.ts";
@@ -41,7 +40,7 @@ export interface ClientOptions {
   readonly timeoutMs?: number;
   readonly maxBytes?: number;
   readonly clock?: Clock;
-  readonly dispatcher?: Dispatcher;
+  readonly dispatcher?: Connections;
   readonly connections?: number;
   readonly projectId?: string;
   readonly auth?: (transport: Transport) => RequestAuth;
@@ -53,7 +52,7 @@ export interface Client extends AsyncDisposable {
   readonly api: Api;
   readonly source: TaskSource;
   readonly dialect: ReturnType<typeof memory>;
-  readonly dispatcher: Dispatcher;
+  readonly dispatcher: Connections;
 }
 
 /** A whole client of one project on a test server. */

@@ -122,6 +122,7 @@ test("an empty list may leave the array out, but something else is no list", () 
     {},
     { ok: true },
     { task_count: "3" },
+    { task_count: "3", tasks: null },
     { tasks: {} },
     { tasks: "no" },
   ]) {
