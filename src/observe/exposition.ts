@@ -15,8 +15,11 @@ const SAMPLES_PER_LOOK = 256;
 
 export interface ExpositionOptions {
   readonly metrics: Metrics;
-  /** Called once per scrape: the instances that this process owns, and those that left less than 15 minutes ago. */
-  readonly instances: () => readonly InstanceView[];
+  /**
+   * Called once per scrape: the instances that this process owns, and those that left less than 15 minutes ago. Views that
+   * are made as they are taken are made within the slices; what they are made from must not change under the walk.
+   */
+  readonly instances: () => Iterable<InstanceView>;
   /** How long the last end of a task is shown, milliseconds. */
   readonly keepEndsMs: () => number;
   readonly clock: Clock;

@@ -1,3 +1,5 @@
+import { redactUrl } from "../util/redact-url.ts";
+
 /**
  * Keys whose values are never shown, whatever their case and joints. Secrets of the configuration are `Secret`s and show as such
  * anyway: this is for what comes from outside, headers above all.
@@ -19,13 +21,14 @@ const SECRET_KEYS: ReadonlySet<string> = new Set([
   "securitytoken",
   "sk",
   "token",
-  "url",
-  "urls",
   "webhooksignature",
   "xauthtoken",
   "xsecuritytoken",
   "xsubjecttoken",
 ]);
+
+/** A URL is shown up to its host: what follows is a webhook's secret. */
+const URL_KEYS: ReadonlySet<string> = new Set(["url", "urls", "webhookurl"]);
 
 const DEEPEST = 4;
 
@@ -38,7 +41,7 @@ function mask(fields: Fields, depth: number): Fields {
   let copy: Fields | null = null;
   for (const key in fields) {
     const value = fields[key];
-    const shown = isSecret(key) && value !== null && value !== undefined ? "<secret>" : below(value, depth);
+    const shown = shownAs(key, value, depth);
     if (shown === value) continue;
     copy ??= { ...fields };
     copy[key] = shown;
@@ -59,6 +62,11 @@ function below(value: unknown, depth: number): unknown {
   return mask(value as Fields, depth + 1);
 }
 
-function isSecret(key: string): boolean {
-  return SECRET_KEYS.has(key) || SECRET_KEYS.has(key.toLowerCase().replace(/[-_]/g, ""));
+function shownAs(key: string, value: unknown, depth: number): unknown {
+  if (value === null || value === undefined) return value;
+  const name = key.toLowerCase().replace(/[-_]/g, "");
+  if (SECRET_KEYS.has(name)) return "<secret>";
+  if (!URL_KEYS.has(name)) return below(value, depth);
+  if (Array.isArray(value)) return value.map((url: unknown) => redactUrl(String(url)));
+  return redactUrl(String(value));
 }

@@ -44,6 +44,7 @@ test.each<[string, Record<string, unknown>]>([
   ["keys of the configuration", { secret_key: "hush-hush", auth: { password: "hush-hush" } }],
   ["keys in a list", { credentials: [{ secretKey: "hush-hush", securityToken: "hush-hush" }] }],
   ["a webhook's URL", { webhook: { url: "https://hooks.example.org/hush-hush" } }],
+  ["URLs in a list", { webhook: { urls: ["https://hooks.example.org/hush-hush", "hush-hush"] } }],
   ["the text of an error", { err: new Error("POST https://hooks.example.org/hush-hush?k=hush-hush failed") }],
   ["a user in a URL", { err: new Error("connect redis://user:hush-hush@127.0.0.1:6379/0 failed") }],
   [
@@ -60,6 +61,12 @@ test.each<[string, Record<string, unknown>]>([
   if (fields.err instanceof Error) log.component("x").error(fields.err);
   expect(raw.length).toBeGreaterThanOrEqual(1);
   expect(raw.join("")).not.toContain("hush");
+});
+
+test("the address that the program listens on is shown", () => {
+  const { log, lines } = capture();
+  log.component("app").info({ url: "http://127.0.0.1:10464" }, "listening");
+  expect(lines()[0]?.url).toBe("http://127.0.0.1:10464");
 });
 
 test("what is logged is not changed", () => {
