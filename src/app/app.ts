@@ -110,6 +110,7 @@ export class App {
     const store = await this.#openStore(config);
     this.#store = new ObservedStore(store, clock, this.#emit);
     this.#cleanup.defer("store", () => store.close());
+    this.#emit({ kind: "store.up", downSeconds: 0 });
     const engine = new Engine(config, {
       store: this.#store.store,
       clock,
