@@ -1,5 +1,7 @@
 import { describe } from "vitest";
 import type { OpenStore } from "./contract/back-end.ts";
+import { commitContract } from "./contract/commit.ts";
+import { deadLettersContract } from "./contract/dead-letters.ts";
 import { leasesContract } from "./contract/leases.ts";
 import { modelContract } from "./contract/model.ts";
 import { notesContract } from "./contract/notes.ts";
@@ -14,7 +16,9 @@ export { type OpenedStore, type OpenStore, SHARDS } from "./contract/back-end.ts
 /** What every back end promises. `open` gives an empty store of `SHARDS` shards, each time another one. */
 export function storeContract(name: string, open: OpenStore): void {
   describe(`${name}: state`, () => stateContract(useStore(open)));
+  describe(`${name}: commit`, () => commitContract(useStore(open)));
   describe(`${name}: outbox`, () => outboxContract(useStore(open)));
+  describe(`${name}: dead letters`, () => deadLettersContract(useStore(open)));
   describe(`${name}: prune`, () => pruneContract(useStore(open)));
   describe(`${name}: leases`, () => leasesContract(useStore(open)));
   describe(`${name}: notes and budget`, () => notesContract(useStore(open)));

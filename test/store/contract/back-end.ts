@@ -1,5 +1,5 @@
 import type { InstanceRecord, TaskState, Verdict } from "../../../src/core/state.ts";
-import type { Batch, EventWrite, Lease, Store, WriteResult } from "../../../src/ports/store.ts";
+import type { Batch, EventWrite, Lease, Settlement, Store, WriteResult } from "../../../src/ports/store.ts";
 
 /** A store of four shards that nobody else uses, empty at first. */
 export interface OpenedStore {
@@ -229,3 +229,16 @@ export async function eventIds(store: Store): Promise<readonly string[]> {
   const { events } = await store.reader.events({ limit: 10_000 });
   return events.map(({ id }) => id);
 }
+
+export const delivered: Settlement = { kind: "delivered" };
+export const dead: Settlement = { kind: "dead", reason: "refused: 400" };
+export const retryAt = (at: number): Settlement => ({ kind: "retry", at, reason: "server_error" });
+
+/** Settles what is held under the lane `lane-1` unless told otherwise. */
+export const settle = (
+  store: Store,
+  lease: Lease,
+  eventId: string,
+  settlement: Settlement,
+  { now = T0, webhook = "ops", lane = "lane-1" } = {},
+) => store.outbox.settle(lease, webhook, [{ eventId, lane }], settlement, now);

@@ -1,20 +1,19 @@
 import { expect, test } from "vitest";
-import type { Lease, Settlement, Store } from "../../../src/ports/store.ts";
-import { batch, claimIds, event, eventIds, HOSTILE_TEXTS, leaseOf, put, T0 } from "./back-end.ts";
+import {
+  batch,
+  claimIds,
+  dead,
+  delivered,
+  event,
+  eventIds,
+  HOSTILE_TEXTS,
+  leaseOf,
+  put,
+  retryAt,
+  settle,
+  T0,
+} from "./back-end.ts";
 import type { UseStore } from "./use-store.ts";
-
-const delivered: Settlement = { kind: "delivered" };
-const dead: Settlement = { kind: "dead", reason: "refused: 400" };
-const retryAt = (at: number): Settlement => ({ kind: "retry", at, reason: "server_error" });
-
-/** Settles what is held under the lane `lane-1` unless told otherwise. */
-const settle = (
-  store: Store,
-  lease: Lease,
-  eventId: string,
-  settlement: Settlement,
-  { now = T0, webhook = "ops", lane = "lane-1" } = {},
-) => store.outbox.settle(lease, webhook, [{ eventId, lane }], settlement, now);
 
 export function outboxContract(use: UseStore): void {
   test("a delivery carries all that a sender needs, byte by byte", async () => {
@@ -207,27 +206,6 @@ export function outboxContract(use: UseStore): void {
     expect(await settle(store, lease, "evt_1", delivered)).toBe("ok");
   });
 
-  test("the next of a lane follows a dead letter", async () => {
-    const { store } = await use();
-    const lease = await leaseOf(store);
-    await put(store, lease, event("evt_1", { time: T0 + 1 }), event("evt_2"));
-    await store.outbox.claim(lease, "ops", 10, T0 + 1);
-    await settle(store, lease, "evt_1", dead, { now: T0 + 50 });
-    expect(await claimIds(store, lease)).toEqual(["evt_2"]);
-    expect(await store.outbox.deadLetters()).toEqual([
-      {
-        webhook: "ops",
-        eventId: "evt_1",
-        type: "task.failed",
-        at: T0 + 50,
-        since: T0 + 1,
-        attempts: 1,
-        reason: "refused: 400",
-        body: '{"id":"evt_1"}',
-      },
-    ]);
-  });
-
   test("counts tell per webhook what is pending, since when, and what is dead", async () => {
     const { store, second } = await use();
     const lease = await leaseOf(store);
@@ -245,110 +223,6 @@ export function outboxContract(use: UseStore): void {
     expect(await store.outbox.counts(1)).toEqual(counts);
     expect(await store.outbox.counts(2)).toEqual([]);
     expect(await (await second()).outbox.counts(1)).toEqual(counts);
-  });
-
-  test("a replayed dead letter is due at once, same id, same body, and the owner sees it in the generation", async () => {
-    const { store, second } = await use();
-    const lease = await leaseOf(store);
-    await put(store, lease, event("evt_1", { body: "as it was" }));
-    await claimIds(store, lease);
-    await settle(store, lease, "evt_1", dead);
-    const [before] = await store.leases.renew([lease], 600_000);
-    expect(await (await second()).outbox.replay(["evt_1", "unknown"], T0 + 900)).toEqual(["evt_1"]);
-    const [after] = await store.leases.renew([lease], 600_000);
-    expect(after).not.toEqual(before);
-    expect(await store.outbox.deadLetters()).toEqual([]);
-    expect(await store.outbox.claim(lease, "ops", 10, T0)).toMatchObject({
-      deliveries: [{ eventId: "evt_1", body: "as it was", attempts: 0, since: T0 + 900 }],
-    });
-    expect(await store.outbox.replay(null, T0)).toEqual([]);
-  });
-
-  test("a replayed dead letter neither waits for its lane nor holds it up", async () => {
-    const { store } = await use();
-    const lease = await leaseOf(store);
-    await put(store, lease, event("evt_1"), event("evt_2"), event("evt_3"));
-    await claimIds(store, lease);
-    await settle(store, lease, "evt_1", dead);
-    expect(await claimIds(store, lease)).toEqual(["evt_2"]);
-    await store.outbox.replay(null, T0);
-    const claim = await store.outbox.claim(lease, "ops", 10, T0);
-    if (claim === "fenced") throw new Error("fenced");
-    const [replayed] = claim.deliveries;
-    expect(claim.deliveries.map(({ eventId }) => eventId)).toEqual(["evt_1"]);
-    await store.outbox.settle(lease, "ops", [replayed!], retryAt(T0 + 60_000), T0);
-    await settle(store, lease, "evt_2", delivered);
-    expect(await claimIds(store, lease)).toEqual(["evt_3"]);
-    await settle(store, lease, "evt_3", delivered);
-    expect(await claimIds(store, lease, T0 + 60_000)).toEqual(["evt_1"]);
-  });
-
-  test("dead letters of one lane are replayed in their old order, also those that died again", async () => {
-    const { store } = await use();
-    const lease = await leaseOf(store);
-    const ids = ["evt_3", "evt_1", "evt_2"];
-    await put(store, lease, ...ids.map((id) => event(id)));
-    for (let round = 0; round < 2; round++) {
-      const order: string[] = [];
-      for (const _ of ids) {
-        const claim = await store.outbox.claim(lease, "ops", 10, T0);
-        if (claim === "fenced") throw new Error("fenced");
-        expect(claim.deliveries).toHaveLength(1);
-        order.push(claim.deliveries[0]?.eventId ?? "none");
-        await store.outbox.settle(lease, "ops", claim.deliveries, dead, T0);
-      }
-      expect(order).toEqual(ids);
-      expect(new Set(await store.outbox.replay(null, T0))).toEqual(new Set(ids));
-    }
-    expect(await store.outbox.counts(1)).toMatchObject([{ pending: 3, dead: 0 }]);
-  });
-
-  test("an event that is dead for two webhooks is replayed to both, and one id is told once", async () => {
-    const { store } = await use();
-    const lease = await leaseOf(store);
-    await put(store, lease, event("evt_1", { webhooks: ["ops", "chat"] }), event("evt_2", { lane: "b" }));
-    for (const webhook of ["ops", "chat"]) {
-      await claimIds(store, lease, T0, { webhook });
-      await settle(store, lease, "evt_1", dead, { webhook });
-    }
-    await settle(store, lease, "evt_2", dead, { lane: "b" });
-    expect(await store.outbox.deadLetters()).toHaveLength(3);
-    expect(await store.outbox.replay(["evt_1"], T0)).toEqual(["evt_1"]);
-    expect(await claimIds(store, lease)).toEqual(["evt_1"]);
-    expect(await claimIds(store, lease, T0, { webhook: "chat" })).toEqual(["evt_1"]);
-    expect((await store.outbox.deadLetters()).map(({ eventId }) => eventId)).toEqual(["evt_2"]);
-  });
-
-  test("a dropped dead letter is gone", async () => {
-    const { store, second } = await use();
-    const lease = await leaseOf(store);
-    await put(store, lease, ...["a", "b", "c"].map((id) => event(id, { lane: id })));
-    for (const id of await claimIds(store, lease)) await settle(store, lease, id, dead, { lane: id });
-    expect(await (await second()).outbox.drop(["b", "unknown"])).toEqual(["b"]);
-    expect((await store.outbox.deadLetters()).map(({ eventId }) => eventId)).toEqual(["a", "c"]);
-    expect(new Set(await store.outbox.drop(null))).toEqual(new Set(["a", "c"]));
-    expect(await store.outbox.replay(null, T0)).toEqual([]);
-    expect(await store.outbox.counts(1)).toEqual([]);
-  });
-
-  test("dead letters are those of all shards, the oldest first", async () => {
-    const { store } = await use();
-    for (const [shard, at] of [
-      [1, T0 + 2],
-      [2, T0 + 1],
-      [3, T0 + 3],
-    ] as const) {
-      const lease = await leaseOf(store, shard);
-      await put(store, lease, event(`evt_${shard}`));
-      await claimIds(store, lease);
-      await settle(store, lease, `evt_${shard}`, dead, { now: at });
-    }
-    expect((await store.outbox.deadLetters()).map(({ eventId }) => eventId)).toEqual([
-      "evt_2",
-      "evt_1",
-      "evt_3",
-    ]);
-    expect(new Set(await store.outbox.replay(null, T0))).toEqual(new Set(["evt_1", "evt_2", "evt_3"]));
   });
 
   test("an event that was delivered and is committed again is replaced and delivered again", async () => {
@@ -389,33 +263,6 @@ export function outboxContract(use: UseStore): void {
       await settle(store, lease, "evt_1", delivered, { webhook });
     }
     expect(await store.outbox.counts(1)).toEqual([]);
-  });
-
-  test("a dead letter that is committed again becomes a delivery again and is no dead letter any more", async () => {
-    const { store } = await use();
-    const lease = await leaseOf(store);
-    await put(store, lease, event("evt_1", { body: "first" }));
-    await claimIds(store, lease);
-    await settle(store, lease, "evt_1", dead);
-    await put(store, lease, event("evt_1", { body: "second" }));
-    expect(await store.outbox.deadLetters()).toEqual([]);
-    expect(await store.outbox.claim(lease, "ops", 10, T0)).toMatchObject({
-      deliveries: [{ eventId: "evt_1", body: "first", attempts: 0 }],
-    });
-    await settle(store, lease, "evt_1", delivered);
-    expect(await store.outbox.counts(1)).toEqual([]);
-    expect(await store.outbox.replay(null, T0)).toEqual([]);
-  });
-
-  test("a replayed event that is committed again while it is pending is not queued twice", async () => {
-    const { store } = await use();
-    const lease = await leaseOf(store);
-    await put(store, lease, event("evt_1"));
-    await claimIds(store, lease);
-    await settle(store, lease, "evt_1", dead);
-    await store.outbox.replay(null, T0);
-    await put(store, lease, event("evt_1"));
-    expect(await store.outbox.counts(1)).toMatchObject([{ pending: 1, dead: 0 }]);
   });
 
   test("events come with their state or not at all", async () => {
