@@ -179,4 +179,6 @@ export function releaseMuted(draft: Draft, task: TaskState): void {
   const webhooks = route(draft.rules.webhooks, { type, data });
   draft.events.push({ id: muted.eventId, type, time: draft.now, data, webhooks });
   copy.informed = inform(copy.informed, webhooks);
+  // Repeats count from when people were told.
+  if (verdict !== null) copy.verdict = { ...verdict, announcedAt: draft.now };
 }

@@ -56,7 +56,8 @@ export function pruneDue(tasks: ReadonlyMap<string, TaskState>, coverage: Covera
 
 /**
  * Keeps the state bounded. Ended tasks go when no listing can show them any more: dated ones past `max_lookback`,
- * undated ones when a complete listing from `max_lookback` does not show them. Past the cap the oldest go too.
+ * undated ones when a complete listing from `max_lookback` does not show them. Past the cap the oldest go too, shown
+ * or not.
  * `prunedBefore` is raised over each dated one, so that it is not news if it is shown again: every task of the
  * window that is older was recorded first, in this commit or an earlier one.
  */
@@ -68,7 +69,7 @@ export function prune(draft: Draft, listed: ReadonlyMap<string, unknown>, covera
     if (!isSettled(task)) continue;
     settled.push(task);
     const date = dated(task, coverage.cloudNow);
-    if (date !== null && date < line - SLACK) overdue = true;
+    if (date !== null && date < line - SLACK && !listed.has(task.id)) overdue = true;
   }
   const crowded = settled.length > cap(coverage);
   const sweeps = coverage.deep && coverage.complete;
@@ -78,7 +79,8 @@ export function prune(draft: Draft, listed: ReadonlyMap<string, unknown>, covera
   const left: TaskState[] = [];
   for (const task of settled) {
     const date = dated(task, coverage.cloudNow);
-    const gone = date === null ? sweeps && !listed.has(task.id) : overdue && date < line;
+    // What is still shown stays, whatever its date: an old copy of it, shown as open, must find it known.
+    const gone = !listed.has(task.id) && (date === null ? sweeps : overdue && date < line);
     if (!gone) {
       left.push(task);
       continue;

@@ -4,8 +4,9 @@
  * buckets has a bound that follows from it (588), and so has the text that is stored.
  *
  * Old runs fade: all weights are halved each time that runs of another `HALF_LIFE` later arrive, or that the sum
- * passes `FULL`. A burst does not poison it: of the runs that ended within one hour only the first count, a
- * hundredth of what is known (but always `FREE`, while little is known). A new normal still takes over, hour by hour.
+ * passes `FULL`. A burst does not poison it: of the runs that ended within one hour only the first count, up to
+ * twice as many as usual or a hundredth of what is known, whichever is more; the first `FREE` always do. A new
+ * normal still takes over, hour by hour.
  */
 
 export const RELATIVE_ERROR = 0.02;
@@ -22,6 +23,8 @@ const HALF_LIFE_HOURS = 90 * 24;
 /** Runs that always count, however many come at once. */
 const FREE = 100;
 const HOUR = 3_600_000;
+/** In hours: over less, nobody knows what is usual. */
+const A_DAY = 24;
 
 export interface Sketch {
   /** Weight by bucket index; never 0. */
@@ -31,6 +34,8 @@ export interface Sketch {
   readonly hourWeight: number;
   /** Hour since the epoch from which the half-life counts. */
   readonly fadedAt: number;
+  /** Hour since the epoch from which runs at the usual rate would make up the weight. */
+  readonly since: number;
 }
 
 export interface Run {
@@ -39,7 +44,7 @@ export interface Run {
   readonly at: number;
 }
 
-export const EMPTY: Sketch = { buckets: new Map(), hour: 0, hourWeight: 0, fadedAt: 0 };
+export const EMPTY: Sketch = { buckets: new Map(), hour: 0, hourWeight: 0, fadedAt: 0, since: 0 };
 
 const bucketOf = (seconds: number): number =>
   Math.ceil(Math.log(Math.min(LONGEST, Math.max(SHORTEST, seconds))) / LOG_GAMMA);
@@ -59,9 +64,10 @@ export const count = (sketch: Sketch): number => Math.ceil(weight(sketch.buckets
 /** Adds finished runs, the earliest first whatever their order. A duration that is no number ≥ 0 is passed over. */
 export function add(sketch: Sketch, runs: readonly Run[]): Sketch {
   const buckets = new Map(sketch.buckets);
-  let { hour, hourWeight, fadedAt } = sketch;
+  let { hour, hourWeight, fadedAt, since } = sketch;
   let total = weight(buckets);
-  const halve = () => {
+  const halve = (now: number) => {
+    since = now - Math.floor((now - since) / 2);
     for (const [bucket, part] of buckets) {
       if (part > 1) buckets.set(bucket, part >> 1);
       else buckets.delete(bucket);
@@ -71,25 +77,26 @@ export function add(sketch: Sketch, runs: readonly Run[]): Sketch {
   for (const { seconds, at } of [...runs].sort((a, b) => a.at - b.at)) {
     if (!(seconds >= 0) || !Number.isFinite(at)) continue;
     const ended = Math.floor(at / HOUR);
-    if (fadedAt === 0) fadedAt = ended;
+    if (fadedAt === 0) [fadedAt, since] = [ended, ended];
     for (let steps = 0; ended - fadedAt >= HALF_LIFE_HOURS && steps < 5; steps += 1) {
-      halve();
+      halve(ended);
       fadedAt += HALF_LIFE_HOURS;
     }
     if (ended - fadedAt >= HALF_LIFE_HOURS) fadedAt = ended;
     if (ended !== hour) [hour, hourWeight] = [ended, 0];
     const before = total - hourWeight;
-    if (total >= FREE * RUN && hourWeight >= Math.max(RUN, Math.floor(before / 100))) continue;
+    const usual = before / Math.max(A_DAY, ended - since);
+    if (total >= FREE * RUN && hourWeight >= Math.max(RUN, 2 * usual, before / 100)) continue;
     const bucket = bucketOf(seconds);
     buckets.set(bucket, (buckets.get(bucket) ?? 0) + RUN);
     total += RUN;
     hourWeight += RUN;
     if (total > FULL * RUN) {
-      halve();
+      halve(ended);
       hourWeight >>= 1;
     }
   }
-  return { buckets, hour, hourWeight, fadedAt };
+  return { buckets, hour, hourWeight, fadedAt, since };
 }
 
 /** What several shards know, for reading. */
@@ -118,7 +125,7 @@ export function quantile(sketch: Sketch, share: number): number | null {
 
 const VERSION = "s1";
 
-/** `s1;hour;weight in it;faded at;bucket.weight,…` in base 36, buckets as steps from the one before. */
+/** `s1;hour;weight in it;faded at;since;bucket.weight,…` in base 36, buckets as steps from the one before. */
 export function serialize(sketch: Sketch): string {
   let last = 0;
   const parts: string[] = [];
@@ -126,14 +133,17 @@ export function serialize(sketch: Sketch): string {
     parts.push(`${(bucket - last).toString(36)}.${(sketch.buckets.get(bucket) ?? 0).toString(36)}`);
     last = bucket;
   }
-  const numbers = [sketch.hour, sketch.hourWeight, sketch.fadedAt].map((part) => part.toString(36));
+  const numbers = [sketch.hour, sketch.hourWeight, sketch.fadedAt, sketch.since].map((part) =>
+    part.toString(36),
+  );
   return [VERSION, ...numbers, parts.join(",")].join(";");
 }
 
 /** Reads what `serialize` wrote. Anything else is an empty sketch: it is learned anew, which is safe. */
 export function parse(text: string | null): Sketch {
-  const [version, hour, hourWeight, fadedAt, list] = (text ?? "").split(";");
-  if (version !== VERSION || list === undefined) return EMPTY;
+  const fields = (text ?? "").split(";");
+  if (fields[0] !== VERSION || fields.length !== 6) return EMPTY;
+  const list = fields[5] ?? "";
   const buckets = new Map<number, number>();
   let bucket = 0;
   for (const part of list === "" ? [] : list.split(",")) {
@@ -143,8 +153,9 @@ export function parse(text: string | null): Sketch {
     if (!Number.isSafeInteger(bucket) || !(parsed > 0)) return EMPTY;
     buckets.set(bucket, parsed);
   }
-  const numbers = [hour, hourWeight, fadedAt].map((field) => Number.parseInt(field ?? "", 36));
-  const [parsedHour = Number.NaN, parsedWeight = Number.NaN, parsedFaded = Number.NaN] = numbers;
-  if (!numbers.every(Number.isSafeInteger)) return EMPTY;
-  return { buckets, hour: parsedHour, hourWeight: parsedWeight, fadedAt: parsedFaded };
+  const [hour = 0, hourWeight = 0, fadedAt = 0, since = 0] = fields
+    .slice(1, 5)
+    .map((field) => Number.parseInt(field, 36));
+  if (![hour, hourWeight, fadedAt, since].every(Number.isSafeInteger)) return EMPTY;
+  return { buckets, hour, hourWeight, fadedAt, since };
 }

@@ -192,7 +192,9 @@ function learnRun(draft: Draft, task: TaskState): void {
   if (task.status !== "SUCCESS") return;
   const seconds = durationSeconds(task, draft.cloudNow);
   if (seconds === null || task.updatedAt === null) return;
-  draft.learned.push({ name: task.name, executed: task.executed, seconds, at: task.updatedAt });
+  // An end that lies ahead would age all that is known.
+  const at = Math.min(task.updatedAt, draft.cloudNow);
+  draft.learned.push({ name: task.name, executed: task.executed, seconds, at });
 }
 
 /**

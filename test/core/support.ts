@@ -190,8 +190,9 @@ export const only = <T>(items: readonly T[]): T => {
   return items[0]!;
 };
 
-/** A task as the state has it after a poll that saw it, with no event told yet. */
+/** A task as the state has it after a poll that saw it, however old it is. */
 export function known(task: ObservedTask, changes: Partial<TaskState> = {}): TaskState {
-  const first = poll(stateOf(), [task]).state.tasks.get(task.id)!;
+  const rules = rulesOf({ window: { maxLookback: 10_000 * DAY } });
+  const first = poll(stateOf(), [task], { rules }).state.tasks.get(task.id)!;
   return { ...first, ...changes };
 }

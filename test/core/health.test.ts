@@ -1,0 +1,169 @@
+import { describe, expect, it } from "vitest";
+import type { Cause } from "../../src/core/cause.ts";
+import {
+  instanceHealth,
+  projectCause,
+  projectHealth,
+  type Streak,
+  tallyProject,
+} from "../../src/core/health.ts";
+import { DAY, HOUR, MINUTE, only, recordOf, rulesOf, T0, webhook } from "./support.ts";
+
+const rules = rulesOf();
+const streak = (count: number, minutes: number, cause: Cause = "timeout"): Streak => ({
+  count,
+  since: T0 - minutes * MINUTE,
+  cause,
+});
+
+describe("an instance", () => {
+  for (const { is, given } of [
+    { is: false, given: streak(2, 60) },
+    { is: false, given: streak(9, 1.9) },
+    { is: true, given: streak(3, 2) },
+    { is: true, given: { ...streak(3, 0), since: T0 + DAY } },
+  ]) {
+    it(`is ${is ? "" : "not "}unreachable after ${given.count} failed polls since ${(T0 - given.since) / MINUTE} min`, () => {
+      expect(instanceHealth(recordOf(), rules, given, false, T0).changed).toBe(is);
+    });
+  }
+
+  const down = instanceHealth(recordOf(), rules, streak(3, 2), false, T0);
+
+  it("tells when it became unreachable, why and since when", () => {
+    const event = only(down.events);
+    expect(event.type).toBe("instance.unreachable");
+    expect(event.webhooks).toEqual(["ops"]);
+    expect(event.data).toMatchObject({
+      task: null,
+      sequence: null,
+      cause: "timeout",
+      since: new Date(T0 - 2 * MINUTE).toISOString(),
+      instance: { id: "i1" },
+    });
+  });
+
+  it("that stays down is not told again, also for another cause", () => {
+    const later = instanceHealth(down.record, rules, streak(9, 8, "server_error"), false, T0 + 6 * MINUTE);
+    expect(later).toEqual({ changed: false, record: down.record, events: [] });
+  });
+
+  it("that answers again tells so, once, and the next time has other ids", () => {
+    const up = instanceHealth(down.record, rules, null, false, T0 + HOUR);
+    expect(only(up.events)).toMatchObject({
+      type: "instance.reachable",
+      webhooks: ["ops"],
+      data: { cause: "timeout" },
+    });
+    expect(instanceHealth(up.record, rules, null, false, T0 + HOUR).changed).toBe(false);
+    const again = instanceHealth(up.record, rules, streak(3, 2), false, T0);
+    expect(only(again.events).id).not.toBe(only(down.events).id);
+  });
+
+  it("tells its end to whoever heard its beginning", () => {
+    const begin = rulesOf({ webhooks: [webhook("a", ["instance.unreachable"]), webhook("b", [])] });
+    const fell = instanceHealth(recordOf(), begin, streak(3, 2), false, T0);
+    expect(only(instanceHealth(fell.record, begin, null, false, T0).events).webhooks).toEqual(["a"]);
+  });
+
+  it("says nothing of its own while its project is unreachable, but the end of what it had said", () => {
+    expect(instanceHealth(recordOf(), rules, streak(9, 9), true, T0).changed).toBe(false);
+    expect(instanceHealth(down.record, rules, null, true, T0).events).toHaveLength(1);
+  });
+});
+
+describe("a project is unreachable", () => {
+  const rows: readonly [string, number, [Cause, number][], boolean, Cause | null][] = [
+    ["when its credentials are refused", 1, [], true, "credentials_rejected"],
+    ["when more than half fail for one reason", 5, [["timeout", 3]], false, "timeout"],
+    ["not when just half do", 6, [["timeout", 3]], false, null],
+    ["not when fewer than three do", 2, [["timeout", 2]], false, null],
+    [
+      "not when the reasons differ",
+      5,
+      [
+        ["timeout", 2],
+        ["server_error", 2],
+      ],
+      false,
+      null,
+    ],
+    ["not for instances that are not there", 5, [["not_found", 5]], false, null],
+    ["not for instances that may not be read", 5, [["permission_denied", 5]], false, null],
+    ["not without instances", 0, [], false, null],
+  ];
+  for (const [what, total, failing, credentialsRefused, cause] of rows) {
+    it(what, () => {
+      expect(projectCause({ total, failingByCause: new Map(failing), credentialsRefused })).toBe(cause);
+    });
+  }
+
+  it("by instances that are down; those on their way there make it near", () => {
+    const down = streak(3, 3);
+    const failing = streak(1, 0);
+    expect(tallyProject([down, failing, failing, null], false, T0)).toEqual({
+      tally: { total: 4, failingByCause: new Map([["timeout", 1]]), credentialsRefused: false },
+      near: true,
+    });
+    expect(tallyProject([down, failing, null, null], false, T0).near).toBe(false);
+  });
+
+  const record = recordOf({ instanceId: "" });
+  const bad = {
+    total: 3,
+    failingByCause: new Map<Cause, number>([["timeout", 3]]),
+    credentialsRefused: false,
+  };
+  const good = { total: 3, failingByCause: new Map<Cause, number>(), credentialsRefused: false };
+
+  it("with one event, and reachable with another", () => {
+    const down = projectHealth(record, rules, bad, T0);
+    expect(only(down.events)).toMatchObject({
+      type: "project.unreachable",
+      data: { reason: "3 of 3 instances fail: timeout", instance: null, task: null, cause: "timeout" },
+    });
+    const refused = { ...bad, credentialsRefused: true };
+    expect(projectHealth(down.record, rules, refused, T0 + 1).changed).toBe(false);
+    const up = projectHealth(down.record, rules, good, T0 + MINUTE);
+    expect(only(up.events).type).toBe("project.reachable");
+    expect(up.record.unreachable).toBeNull();
+    expect(projectHealth(up.record, rules, good, T0 + MINUTE).changed).toBe(false);
+  });
+});
+
+describe("under maintenance", () => {
+  const end = T0 + HOUR;
+  const muting = rulesOf({ mutedUntil: (now) => (now < end ? end : null) });
+  const down = instanceHealth(recordOf(), muting, streak(3, 2), false, T0);
+
+  it("the beginning is recorded and sent to nobody", () => {
+    expect(only(down.events)).toMatchObject({ webhooks: [], data: { muted: true, muted_until: null } });
+    expect(instanceHealth(down.record, muting, streak(5, 5), false, T0 + MINUTE).changed).toBe(false);
+  });
+
+  it("what still holds at its end is sent with its id and muted_until, once", () => {
+    const sent = instanceHealth(down.record, muting, streak(90, 62), false, end);
+    expect(only(sent.events)).toMatchObject({
+      id: only(down.events).id,
+      type: "instance.unreachable",
+      webhooks: ["ops"],
+      data: { muted: false, muted_until: new Date(end).toISOString() },
+    });
+    expect(instanceHealth(sent.record, muting, streak(91, 63), false, end + 1).changed).toBe(false);
+    expect(only(instanceHealth(sent.record, muting, null, false, end + 2).events).webhooks).toEqual(["ops"]);
+  });
+
+  it("what ended inside is recorded only", () => {
+    const up = instanceHealth(down.record, muting, null, false, T0 + MINUTE);
+    expect(only(up.events)).toMatchObject({
+      type: "instance.reachable",
+      webhooks: [],
+      data: { muted: true },
+    });
+  });
+
+  it("the end of what was announced before is sent", () => {
+    const before = instanceHealth(recordOf(), rules, streak(3, 2), false, T0);
+    expect(only(instanceHealth(before.record, muting, null, false, T0).events).webhooks).toEqual(["ops"]);
+  });
+});
