@@ -1,5 +1,4 @@
-import type { Dispatcher } from "undici";
-import { createAgent } from "../cloud/agent.ts";
+import { type Connections, createAgent } from "../cloud/agent.ts";
 import { Api } from "../cloud/api.ts";
 import { keyPairAuth, type RequestAuth, tokenAuth } from "../cloud/auth.ts";
 import { findProjectId } from "../cloud/projects.ts";
@@ -31,7 +30,7 @@ const LOOKUP_AGAIN_MS = 30_000;
 export class Connection {
   readonly gate: ProjectGate;
   readonly #options: ConnectionOptions;
-  readonly #dispatcher: Dispatcher;
+  readonly #dispatcher: Connections;
   readonly #auth: RequestAuth;
   readonly #dialect: NoteDialect;
   readonly #apis = new Map<number, Api>();

@@ -10,7 +10,7 @@ import { type CommonRules, commonStuck } from "./rules.ts";
 /** Calls per second that the instances need by the schedules in force, if each poll is one call. */
 export function loadOf(watched: readonly Watched[], now: number): number {
   let perSecond = 0;
-  for (const { schedule } of watched) perSecond += 1_000 / schedule.interval(now);
+  for (const each of watched) perSecond += 1_000 / each.scheduleAt(now).interval(now);
   return perSecond;
 }
 

@@ -32,24 +32,24 @@ export class InstanceViews {
     });
   }
 
-  list(all: Iterable<Watched>, now: number): readonly InstanceView[] {
-    const views: InstanceView[] = [];
-    for (const watched of all) {
-      views.push(this.of(watched, now));
-      if (this.#removed.size > 0) this.#removed.delete(watched.target.key);
-    }
-    for (const [key, view] of this.#removed) {
+  /** One view at a time, as a scrape takes them, so that ten thousand do not hold the event loop. */
+  *list(all: Iterable<Watched>, now: number): Generator<InstanceView, void, undefined> {
+    const watchedNow = [...all];
+    for (const { target } of watchedNow) this.#removed.delete(target.key);
+    // What is removed while the scrape goes on was watched when it began, and must not be shown twice.
+    const removed = [...this.#removed];
+    for (const watched of watchedNow) yield this.of(watched, now);
+    for (const [key, view] of removed) {
       if (now - (view.removedAt ?? now) > KEEP_REMOVED_MS) this.#removed.delete(key);
-      else views.push(view);
+      else yield view;
     }
-    return views;
   }
 
   of(watched: Watched, now: number): InstanceView {
     const { target, state, lastPollAt } = watched;
     const { project, rules, instanceId } = target;
     const record = state?.record ?? newRecord(project.id, rules.instance, target.discovered);
-    const interval = watched.schedule.interval(now);
+    const interval = watched.scheduleAt(now).interval(now);
     return {
       project,
       // The name is the configuration's, which may be newer than the last commit.

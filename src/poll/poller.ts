@@ -65,10 +65,10 @@ export class Poller {
       const target = this.#targets.get(key);
       if (!target) this.#unwatch(watched);
       else {
-        const { schedule } = watched;
+        const now = this.#options.clock.now();
+        const before = watched.scheduleAt(now).name;
         watched.target = target;
-        if (watched.schedule !== schedule)
-          watched.nextDue = this.#nextDue(watched, this.#options.clock.now());
+        if (watched.scheduleAt(now).name !== before) watched.nextDue = this.#nextDue(watched, now);
       }
     }
     this.#watchNew();
@@ -157,7 +157,7 @@ export class Poller {
   }
 
   #nextDue(watched: Watched, after: number): number {
-    return watched.schedule.nextSpread(after, watched.target.share);
+    return watched.scheduleAt(after).nextSpread(after, watched.target.share);
   }
 
   async #release(due: readonly { readonly watched: Watched; readonly at: number }[]): Promise<void> {

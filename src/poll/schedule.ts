@@ -16,7 +16,8 @@ const MAX_SPREAD = 5 * MINUTE;
  * of a clock that jumped are needed too.
  */
 export class Schedule {
-  readonly expression: string;
+  /** Equal for schedules that mean the same. */
+  readonly name: string;
   readonly #matches: (date: Date) => boolean;
   readonly #seconds: readonly number[];
   readonly #minutes: ReadonlySet<number>;
@@ -26,7 +27,7 @@ export class Schedule {
   #gap = { before: 0, after: 0 };
 
   constructor(expression: string, timezone: string) {
-    this.expression = expression;
+    this.name = `${expression} ${timezone}`;
     const fields = parse(expression);
     const task = createTask(expression, () => {}, { timezone });
     this.#matches = (date) => task.match(date);

@@ -48,8 +48,14 @@ export class Watched {
     return false;
   }
 
-  get schedule(): Schedule {
-    return (this.active && this.target.activeSchedule) || this.target.schedule;
+  /**
+   * The schedule in force. `active_schedule` is there to see the end of a task sooner: where the other one is the
+   * closer one anyway, it stays in force.
+   */
+  scheduleAt(now: number): Schedule {
+    const { schedule, activeSchedule } = this.target;
+    if (activeSchedule === null || activeSchedule.interval(now) >= schedule.interval(now)) return schedule;
+    return this.active ? activeSchedule : schedule;
   }
 
   leave(): void {
