@@ -25,6 +25,7 @@ export interface Knowledge {
 }
 
 export interface DecisionInput {
+  /** With all its tasks: one that the store has and the state lacks would be announced again. */
   readonly state: InstanceState;
   readonly observation: Observation;
   readonly rules: Rules;
