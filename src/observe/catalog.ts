@@ -1,5 +1,5 @@
 /** Where the values of a family live; its HELP says so too. */
-export type MetricSource =
+type MetricSource =
   /** Kept in the store: survives restarts. Exposed by the owner of the shard only, unless HELP says every replica. */
   | "store"
   /** Belongs to this process: counters and histograms start at 0 with it. */
@@ -448,7 +448,7 @@ export const CATALOG = [
 export type MetricName = (typeof CATALOG)[number]["name"];
 
 /** The same, for readers that treat all entries alike. */
-export const metricSpecs: readonly MetricSpec[] = CATALOG;
+export const metricSpecs: readonly MetricSpec[] = [...CATALOG];
 
 /** prom-client's own, whose names break the conventions for gauges. */
 export const LEFT_OUT_DEFAULTS = [

@@ -1,4 +1,3 @@
-import { instanceKey } from "../core/state.ts";
 import { isOpen, statusLabel } from "../core/task.ts";
 import type { Counts, Lingering, Recent } from "./recent.ts";
 import type { TaskNames } from "./task-names.ts";
@@ -74,11 +73,7 @@ export function figuresOf(view: InstanceView, { names, recent, now, endsSince }:
     if (task.scheduleAt !== null) nextStart = lowest(nextStart, name, task.scheduleAt);
   }
 
-  const counts = recent.settle(
-    instanceKey(record.projectId, record.instanceId),
-    { open, stuck, failures },
-    now,
-  );
+  const counts = recent.settle(record, { open, stuck, failures }, now);
   return {
     view,
     plain,

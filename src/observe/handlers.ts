@@ -1,7 +1,7 @@
 import type { RuntimeEvent } from "../ports/telemetry.ts";
 
 type Kind = RuntimeEvent["kind"];
-export type EventOf<K extends Kind> = Extract<RuntimeEvent, { readonly kind: K }>;
+type EventOf<K extends Kind> = Extract<RuntimeEvent, { readonly kind: K }>;
 
 /** One function for every kind of some events: a kind without one is a type error. */
 export type Handlers<K extends Kind = Kind> = { readonly [N in K]: (event: EventOf<N>) => void };

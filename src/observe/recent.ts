@@ -1,3 +1,5 @@
+import type { InstanceRecord } from "../core/state.ts";
+
 /** How long a count that fell to 0 is still shown, so that Prometheus sees the fall; and how long a removed instance stays. */
 export const SHOWN_AFTER_MS = 15 * 60_000;
 
@@ -13,16 +15,23 @@ export interface Lingering {
 
 /** Remembers which counts of an instance were above 0, until 15 minutes after a scrape first found them at 0. */
 export class Recent {
-  readonly #instances = new Map<string, Remembered>();
+  /** By project id, then by instance id: one key of both would be made anew for every instance of every scrape. */
+  readonly #projects = new Map<string, Map<string, Remembered>>();
 
   /** The counts, with those that fell to 0 lately. `now` is the scrape's, epoch milliseconds. */
-  settle(instance: string, counts: Lingering, now: number): Lingering {
+  settle(
+    { projectId, instanceId }: Pick<InstanceRecord, "projectId" | "instanceId">,
+    counts: Lingering,
+    now: number,
+  ): Lingering {
     const { open, stuck, failures } = counts;
-    let remembered = this.#instances.get(instance);
+    let project = this.#projects.get(projectId);
+    let remembered = project?.get(instanceId);
     if (remembered === undefined) {
       if (open === null && stuck === null && failures === null) return counts;
       remembered = { open: new Map(), stuck: new Map(), failures: new Map(), seenAt: now };
-      this.#instances.set(instance, remembered);
+      project ??= new Map();
+      this.#projects.set(projectId, project.set(instanceId, remembered));
     }
     remembered.seenAt = Math.max(remembered.seenAt, now);
     return {
@@ -34,8 +43,11 @@ export class Recent {
 
   /** Forgets instances that no scrape since `now` has seen, and those of which nothing is left. */
   forgetUnseen(now: number): void {
-    for (const [instance, { open, stuck, failures, seenAt }] of this.#instances) {
-      if (seenAt < now || open.size + stuck.size + failures.size === 0) this.#instances.delete(instance);
+    for (const [projectId, project] of this.#projects) {
+      for (const [instanceId, { open, stuck, failures, seenAt }] of project) {
+        if (seenAt < now || open.size + stuck.size + failures.size === 0) project.delete(instanceId);
+      }
+      if (project.size === 0) this.#projects.delete(projectId);
     }
   }
 }

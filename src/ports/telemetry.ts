@@ -217,7 +217,7 @@ export type StoreEvent =
       readonly replicas: number;
     };
 
-export type ProcessEvent =
+type ProcessEvent =
   /** At the start and after each good reload. `hash` is a whole number below 2^53. */
   | {
       readonly kind: "config.loaded";
