@@ -73,12 +73,13 @@ export class Api {
       {
         request: () => {
           const headers = this.#auth.headers(target, query, this.#signingClock.now());
+          headers.accept = "application/json";
           sent.headers = headers;
           return {
             method: "GET",
             origin: target.origin,
             path: query === "" ? target.path : `${target.path}?${query}`,
-            headers: { ...headers, accept: "application/json" },
+            headers,
           };
         },
         judge: (answer) => this.#judge(answer, target),

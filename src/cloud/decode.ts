@@ -76,6 +76,7 @@ export function decodeProjects(
 export function instant(value: unknown): number | null {
   if (typeof value === "number") return epoch(value);
   if (typeof value !== "string") return null;
+  if (PLAIN_ISO.test(value)) return finite(Date.parse(value));
   const trimmed = value.trim();
   if (/^\d{9,16}$/.test(trimmed)) return epoch(Number(trimmed));
   const match =
@@ -86,12 +87,19 @@ export function instant(value: unknown): number | null {
   const zone = (match[4] ?? match[5] ?? "Z").toUpperCase();
   const fraction = (match[3] ?? "").slice(0, 4);
   const time = Date.parse(`${match[1]}T${match[2]}${fraction}${zone === "Z" ? zone : withColon(zone)}`);
-  return Number.isNaN(time) ? null : time;
+  return finite(time);
 }
+
+/** What the services write nearly always, two times per row and poll. */
+const PLAIN_ISO = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
 /** Below this a number of milliseconds would be before 1973, so seconds are meant. */
 const SMALLEST_MS = 100_000_000_000;
 const LARGEST_MS = 253_402_300_800_000;
+
+function finite(time: number): number | null {
+  return Number.isNaN(time) ? null : time;
+}
 
 function epoch(value: number): number | null {
   if (!Number.isFinite(value) || value <= 0) return null;

@@ -60,5 +60,5 @@ export class ListMemory {
 }
 
 function fingerprint(page: Page<Listed>): string {
-  return hash("sha1", JSON.stringify([page.total, page.rows.map(rowKey)]), "base64");
+  return hash("sha1", `${page.total} ${page.rows.map(rowKey).join(" ")}`, "base64");
 }

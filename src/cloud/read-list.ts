@@ -90,7 +90,6 @@ class ListReader<T extends Listed> {
       this.#longestBefore = memory.longest(list);
       try {
         const page = await this.#fetch({ from, to, position: null });
-        this.gathered.cover(page, true);
         if (this.#limit !== asked) {
           dialect.learned({ position: dialect.read()?.position ?? null, limit: this.#limit });
         }
@@ -109,6 +108,7 @@ class ListReader<T extends Listed> {
   async rest(first: Page<T>): Promise<void> {
     const { dialect, list, memory } = this.#request;
     if (this.#endsAt(first)) return;
+    this.gathered.cover(first, true);
     const before = this.gathered.items.length;
     if (dialect.read()?.position !== "none") {
       if (!(await this.#byPosition(first))) await this.#bySpans(first);
