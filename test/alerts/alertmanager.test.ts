@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { Alertmanager, type Labels } from "./alertmanager.ts";
-import { configDir, readRules } from "./config-files.ts";
+import { configDir, PER_INSTANCE, readRules } from "./config-files.ts";
 import { run } from "./tool.ts";
 
 const configFile = `${configDir}alertmanager.yml`;
@@ -41,7 +41,6 @@ test("an alert of an unknown severity is not lost", async () => {
 });
 
 // Each case has a job, a project and a webhook of its own, and beside them one of another; so all cases share a server.
-const PER_INSTANCE = ["DmsTaskFailed", "DmsTaskStuck", "DmsInstanceUnreachable", "TaskwatchPollingStale"];
 const OF_PROJECT = [
   ...PER_INSTANCE,
   "TaskwatchOverloaded",

@@ -23,6 +23,14 @@ export interface RuleTest {
   readonly promql_expr_test?: readonly { readonly expr: string }[];
 }
 
+/** The alerts about one instance. */
+export const PER_INSTANCE: readonly string[] = [
+  "DmsTaskFailed",
+  "DmsTaskStuck",
+  "DmsInstanceUnreachable",
+  "TaskwatchPollingStale",
+];
+
 /** All alert rules, in the order of the file. */
 export function readRules(): AlertRule[] {
   const file = parse(readFileSync(rulesFile, "utf8")) as { groups: { rules: AlertRule[] }[] };

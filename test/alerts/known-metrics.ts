@@ -5,11 +5,14 @@ import { mentions } from "./promql.ts";
 /** Given to each series by the scrape. */
 const TARGET_LABELS = ["job", "instance", "pod"];
 
+/** What the rules keep of the labels of metrics. */
+const ALERT_LABELS = ["project", "instance_id", "instance_name", "task_name", "verdict", "webhook"];
+
 /** Every series name that a scrape can give, with its labels less those of the target. */
 export function knownMetrics(): Map<string, readonly string[]> {
   const known = new Map<string, readonly string[]>([
     ["up", []],
-    ["ALERTS", ["alertname", "alertstate", "severity", "project"]],
+    ["ALERTS", ["alertname", "alertstate", "severity", ...ALERT_LABELS]],
   ]);
   for (const { name, type, labels } of metricSpecs) {
     if (type !== "histogram") known.set(name, labels);

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { alertsDir, configDir, readRules, ruleTestFiles } from "./config-files.ts";
+import { alertsDir, configDir, PER_INSTANCE, readRules, ruleTestFiles } from "./config-files.ts";
 import { run } from "./tool.ts";
 
 const SEVERITIES = {
@@ -21,8 +21,6 @@ const SEVERITIES = {
   TaskwatchConfigReloadFailed: "warning",
   TaskwatchConfigInconsistent: "warning",
 };
-
-const PER_INSTANCE = ["DmsTaskFailed", "DmsTaskStuck", "DmsInstanceUnreachable", "TaskwatchPollingStale"];
 
 test("the alerts are those that are promised, with their severities", () => {
   expect(Object.fromEntries(readRules().map((rule) => [rule.alert, rule.labels.severity]))).toEqual(
@@ -53,6 +51,13 @@ test("an alert about one instance carries no label of the scraped target", () =>
       expect(labels, alert).not.toContain("instance");
       expect(labels, alert).not.toContain("pod");
     }
+  }
+});
+
+test("an alert stays as it was, and not as another one was", () => {
+  for (const { alert, expr } of readRules()) {
+    const asked = [...expr.matchAll(/ALERTS\{alertname="(\w+)"\}/g)].map((match) => match[1]);
+    expect(asked, alert).toEqual(PER_INSTANCE.includes(alert) ? [alert] : []);
   }
 });
 
