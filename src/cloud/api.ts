@@ -2,7 +2,7 @@ import { CloudError } from "../errors.ts";
 import type { Operation } from "../ports/call-gate.ts";
 import type { RequestAuth } from "./auth.ts";
 import { asksForNewToken, classify, httpDate, refusesCredentials, requestIdOf } from "./classify.ts";
-import type { HttpAnswer } from "./http.ts";
+import type { HttpAnswer, HttpRequest } from "./http.ts";
 import { parseJson } from "./json.ts";
 import { SigningClock } from "./signing-clock.ts";
 import type { Target } from "./target.ts";
@@ -17,12 +17,17 @@ export interface JsonAnswer {
   readonly unusable: (problem: string) => CloudError;
 }
 
+interface Sent {
+  headers: Readonly<Record<string, string>>;
+}
+
 /** The GETs of one project: dressed by its credentials, judged, and repeated once where a token must be renewed. */
 export class Api {
   readonly #transport: Transport;
   readonly #auth: RequestAuth;
   readonly #signingClock: SigningClock;
   #cloudOffset = 0;
+  #lastDate: { readonly text: string | null; readonly time: number | null } = { text: null, time: null };
 
   constructor(transport: Transport, auth: RequestAuth) {
     this.#transport = transport;
@@ -40,58 +45,50 @@ export class Api {
    * @param query canonical, see `canonicalQuery`
    */
   async get(operation: Operation, target: Target, query: string, signal: AbortSignal): Promise<JsonAnswer> {
+    const preparing = this.#auth.prepare(signal);
+    if (preparing !== null) await preparing;
     const { renew } = this.#auth;
-    const sent: { headers: Readonly<Record<string, string>> } = { headers: {} };
+    if (renew === null) return this.#call(operation, target, query, signal);
+    const sent: Sent = { headers: {} };
     try {
-      return await this.#getOnce(
-        operation,
-        target,
-        query,
-        signal,
-        sent,
-        renew === null ? "final" : "renewable",
-      );
+      return await this.#call(operation, target, query, signal, sent);
     } catch (error) {
-      if (renew === null || !(error instanceof CloudError) || !asksForNewToken(error)) throw error;
+      if (!(error instanceof CloudError) || !asksForNewToken(error)) throw error;
       await renew(sent.headers, signal);
-      return await this.#getOnce(operation, target, query, signal, sent, "final");
+      return this.#call(operation, target, query, signal);
     }
   }
 
-  async #getOnce(
+  /** @param renewable filled in with what was sent, for a call whose credentials can be renewed afterwards */
+  #call(
     operation: Operation,
     target: Target,
     query: string,
     signal: AbortSignal,
-    sent: { headers: Readonly<Record<string, string>> },
-    attempt: "renewable" | "final",
+    renewable?: Sent,
   ): Promise<JsonAnswer> {
-    const preparing = this.#auth.prepare(signal);
-    if (preparing !== null) await preparing;
-    return await this.#transport.call(
-      operation,
-      {
-        request: () => {
-          const headers = this.#auth.headers(target, query, this.#signingClock.now());
-          headers.accept = "application/json";
-          sent.headers = headers;
-          return {
-            method: "GET",
-            origin: target.origin,
-            path: query === "" ? target.path : `${target.path}?${query}`,
-            headers,
-          };
-        },
-        judge: (answer) => this.#judge(answer, target),
-        ...(attempt === "renewable" ? { mends: asksForNewToken } : {}),
-      },
-      signal,
-    );
+    const request = (): HttpRequest => {
+      const headers = this.#auth.headers(target, query, this.#signingClock.now());
+      headers.accept = "application/json";
+      if (renewable) renewable.headers = headers;
+      const path = query === "" ? target.path : `${target.path}?${query}`;
+      return { method: "GET", origin: target.origin, path, headers };
+    };
+    const judge = (answer: HttpAnswer): JsonAnswer => this.#judge(answer, target);
+    const call = renewable ? { request, judge, mends: asksForNewToken } : { request, judge };
+    return this.#transport.call(operation, call, signal);
+  }
+
+  /** As `httpDate`; the answers of one second carry the same text. */
+  #dateOf(answer: HttpAnswer): number | null {
+    const text = answer.header("date");
+    if (text !== this.#lastDate.text) this.#lastDate = { text, time: httpDate(answer) };
+    return this.#lastDate.time;
   }
 
   #judge(answer: HttpAnswer, target: Target): JsonAnswer {
     const now = this.#transport.clock.now();
-    const date = httpDate(answer);
+    const date = this.#dateOf(answer);
     if (date !== null) this.#cloudOffset = date - now;
     if (answer.status < 200 || answer.status > 299) {
       const error = classify(answer, {

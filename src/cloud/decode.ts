@@ -1,4 +1,4 @@
-import type { Engine, ObservedTask } from "../core/task.ts";
+import { type Engine, isKnownStatus, type ObservedTask } from "../core/task.ts";
 import type { ListedInstance, ScheduledTask } from "../ports/task-source.ts";
 import { type Fields, isFields } from "./json.ts";
 
@@ -76,7 +76,8 @@ export function decodeProjects(
 export function instant(value: unknown): number | null {
   if (typeof value === "number") return epoch(value);
   if (typeof value !== "string") return null;
-  if (PLAIN_ISO.test(value)) return finite(Date.parse(value));
+  const plain = plainInstant(value);
+  if (plain !== null) return plain;
   const trimmed = value.trim();
   if (/^\d{9,16}$/.test(trimmed)) return epoch(Number(trimmed));
   const match =
@@ -90,8 +91,34 @@ export function instant(value: unknown): number | null {
   return finite(time);
 }
 
-/** What the services write nearly always, two times per row and poll. */
-const PLAIN_ISO = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
+/**
+ * `2020-05-15T03:19:04.707Z`, what the services write nearly always: read by hand, because there are two in each
+ * row of each poll. Null for any other form, and for a date that no calendar has.
+ */
+function plainInstant(text: string): number | null {
+  if (text.length !== 24 || text[10] !== "T" || text[19] !== "." || text[23] !== "Z") return null;
+  if (text[4] !== "-" || text[7] !== "-" || text[13] !== ":" || text[16] !== ":") return null;
+  const year = digits(text, 0, 4);
+  const month = digits(text, 5, 7);
+  const day = digits(text, 8, 10);
+  const hour = digits(text, 11, 13);
+  const minute = digits(text, 14, 16);
+  const second = digits(text, 17, 19);
+  const time = Date.UTC(year, month - 1, day, hour, minute, second, digits(text, 20, 23));
+  const fits = month >= 1 && month <= 12 && day >= 1 && day <= 28 && hour < 24 && minute < 60 && second < 60;
+  return fits && year >= 1970 ? finite(time) : null;
+}
+
+/** NaN where one is no digit. */
+function digits(text: string, from: number, to: number): number {
+  let value = 0;
+  for (let index = from; index < to; index++) {
+    const digit = text.charCodeAt(index) - 48;
+    if (digit < 0 || digit > 9) return Number.NaN;
+    value = value * 10 + digit;
+  }
+  return value;
+}
 
 /** Below this a number of milliseconds would be before 1973, so seconds are meant. */
 const SMALLEST_MS = 100_000_000_000;
@@ -134,14 +161,14 @@ function decodePage<T>(
 function decodeTask(fields: Fields): Row<ObservedTask> {
   const id = idOf(fields.id);
   if (id === null) return malformed(null, "id is missing or not a text");
-  const status = (text(fields.status) ?? "").trim().toUpperCase();
+  const status = statusOf(fields.status);
   if (status === "") return malformed(id, "status is missing or not a text");
   return {
     kind: "item",
     item: {
       id,
       name: text(fields.name) ?? "",
-      status: status === "CANCELED" ? "CANCELLED" : status.slice(0, LONGEST_STATUS),
+      status,
       userName: text(fields.user_name),
       params:
         typeof fields.params === "object" && fields.params
@@ -155,6 +182,13 @@ function decodeTask(fields: Fields): Row<ObservedTask> {
 
 const LONGEST_ID = 256;
 const LONGEST_STATUS = 64;
+
+/** In capitals and in one spelling; empty where there is none. */
+function statusOf(value: unknown): string {
+  if (typeof value === "string" && isKnownStatus(value)) return value;
+  const status = (text(value) ?? "").trim().toUpperCase();
+  return status === "CANCELED" ? "CANCELLED" : status.slice(0, LONGEST_STATUS);
+}
 
 function idOf(value: unknown): string | null {
   const id = text(value)?.trim() ?? "";

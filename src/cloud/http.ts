@@ -1,8 +1,7 @@
-import { promisify } from "node:util";
-import { brotliDecompress, gunzip, inflate } from "node:zlib";
 import type { Dispatcher } from "undici";
 import { CloudError } from "../errors.ts";
 import type { Deadlines } from "./deadlines.ts";
+import { decompress } from "./decompress.ts";
 import { exchangeError } from "./exchange-error.ts";
 
 export interface HttpRequest {
@@ -30,50 +29,17 @@ export interface HttpAnswer {
 
 type Headers = Readonly<Record<string, string | string[] | undefined>>;
 
-const DECODERS: Readonly<
-  Record<string, (data: Buffer, options: { maxOutputLength: number }) => Promise<Buffer>>
-> = {
-  gzip: promisify(gunzip),
-  "x-gzip": promisify(gunzip),
-  deflate: promisify(inflate),
-  br: promisify(brotliDecompress),
-};
-
 /**
  * One HTTP exchange. Redirects are answers like others, never followed.
  * Rejects with a `CloudError` (`timeout`, `endpoint_unreachable`, `bad_response`), or with the signal's reason.
  */
-export async function exchange(
+export function exchange(
   dispatcher: Pick<Dispatcher, "dispatch">,
   request: HttpRequest,
   limits: HttpLimits,
   deadlines: Deadlines,
   signal: AbortSignal,
 ): Promise<HttpAnswer> {
-  const answer = await receive(dispatcher, request, limits, deadlines, signal);
-  const header = (name: string): string | null => {
-    const value = answer.headers[name];
-    return (typeof value === "string" ? value : value?.[0]) ?? null;
-  };
-  const encoding = header("content-encoding")?.trim().toLowerCase() ?? "identity";
-  const plain = encoding === "identity" || encoding === "" || answer.body.length === 0;
-  const body = plain ? answer.body : await decompress(answer.body, encoding, answer.status, request, limits);
-  return { status: answer.status, header, body: body.toString("utf8") };
-}
-
-interface Received {
-  readonly status: number;
-  readonly headers: Headers;
-  readonly body: Buffer;
-}
-
-function receive(
-  dispatcher: Pick<Dispatcher, "dispatch">,
-  request: HttpRequest,
-  limits: HttpLimits,
-  deadlines: Deadlines,
-  signal: AbortSignal,
-): Promise<Received> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) {
       reject(signal.reason);
@@ -123,13 +89,13 @@ function receive(
       },
       onResponseData(_controller, chunk) {
         size += chunk.length;
-        if (size > limits.maxBytes) fail(tooLarge(request, limits, status));
+        if (size > limits.maxBytes) fail(tooLarge(request.origin, limits.maxBytes, status));
         else if (!settled) chunks.push(chunk);
       },
       onResponseEnd() {
         const [only] = chunks;
         const body = only && chunks.length === 1 ? only : Buffer.concat(chunks);
-        if (settle()) resolve({ status, headers, body });
+        if (settle()) resolve(answerOf(status, headers, body, request.origin, limits.maxBytes));
       },
       onResponseError(_controller, error) {
         fail(exchangeError(error, request.origin, status || null));
@@ -155,35 +121,32 @@ function receive(
   });
 }
 
-async function decompress(
-  body: Buffer,
-  encoding: string,
+function answerOf(
   status: number,
-  request: HttpRequest,
-  limits: HttpLimits,
-): Promise<Buffer> {
-  const decode = DECODERS[encoding];
-  if (!decode) {
-    throw new CloudError("bad_response", `answer of ${request.origin} has an unknown content encoding`, {
-      status,
-    });
+  headers: Headers,
+  body: Buffer,
+  origin: string,
+  maxBytes: number,
+): HttpAnswer | Promise<HttpAnswer> {
+  const header = (name: string): string | null => {
+    const value = headers[name];
+    return (typeof value === "string" ? value : value?.[0]) ?? null;
+  };
+  const encoding = header("content-encoding")?.trim().toLowerCase() ?? "";
+  if (encoding === "" || encoding === "identity" || body.length === 0) {
+    return { status, header, body: body.toString("utf8") };
   }
-  try {
-    return await decode(body, { maxOutputLength: limits.maxBytes });
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE") {
-      throw tooLarge(request, limits, status);
+  return decompress(body, encoding, maxBytes).then((plain) => {
+    if (plain === "too large") throw tooLarge(origin, maxBytes, status);
+    if (plain === "garbled") {
+      throw new CloudError("bad_response", `the answer of ${origin} cannot be decompressed`, { status });
     }
-    throw new CloudError("bad_response", `answer of ${request.origin} cannot be decompressed`, { status });
-  }
+    return { status, header, body: plain.toString("utf8") };
+  });
 }
 
-function tooLarge(request: HttpRequest, limits: HttpLimits, status: number): CloudError {
-  return new CloudError(
-    "bad_response",
-    `answer of ${request.origin} is larger than ${limits.maxBytes} bytes`,
-    {
-      status,
-    },
-  );
+function tooLarge(origin: string, maxBytes: number, status: number): CloudError {
+  return new CloudError("bad_response", `the answer of ${origin} is larger than ${maxBytes} bytes`, {
+    status,
+  });
 }

@@ -1,14 +1,18 @@
-import { hash } from "node:crypto";
 import { rowKey } from "./gathered.ts";
 import type { Listed, Page } from "./paging.ts";
+
+interface Seen {
+  readonly keys: readonly (string | null)[];
+  readonly total: number | null;
+}
 
 interface ListKnowledge {
   /** Rows of the longest page seen. */
   longest: number;
   /** Was the count ever more than the rows beside it? Then it is not just the length of the page. */
   counts: boolean;
-  /** Fingerprint of a first page that was found to be the whole list. */
-  whole: string;
+  /** A first page that was found to be the whole list. */
+  whole: Seen | null;
 }
 
 /**
@@ -38,11 +42,16 @@ export class ListMemory {
   }
 
   isWhole(list: string, page: Page<Listed>): boolean {
-    return this.#lists.get(list)?.whole === fingerprint(page);
+    const seen = this.#lists.get(list)?.whole;
+    return (
+      seen?.total === page.total &&
+      seen.keys.length === page.rows.length &&
+      page.rows.every((row, index) => rowKey(row) === seen.keys[index])
+    );
   }
 
   foundWhole(list: string, page: Page<Listed>): void {
-    this.#of(list).whole = fingerprint(page);
+    this.#of(list).whole = { keys: page.rows.map(rowKey), total: page.total };
   }
 
   /** After the page size that is asked for has changed, nothing is known. */
@@ -53,12 +62,8 @@ export class ListMemory {
   #of(list: string): ListKnowledge {
     const known = this.#lists.get(list);
     if (known) return known;
-    const fresh = { longest: 0, counts: false, whole: "" };
+    const fresh = { longest: 0, counts: false, whole: null };
     this.#lists.set(list, fresh);
     return fresh;
   }
-}
-
-function fingerprint(page: Page<Listed>): string {
-  return hash("sha1", `${page.total} ${page.rows.map(rowKey).join(" ")}`, "base64");
 }

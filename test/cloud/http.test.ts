@@ -46,7 +46,7 @@ test("a call that was given up leaves its connection, and the next one works", a
     if (server.requests.length > 1) json(response, LIST);
     else request.resume();
   });
-  await using cloud = client(server.url, { timeoutMs: 150, connections: 1 });
+  await using cloud = client(server.url, { timeoutMs: 1000, connections: 1 });
   await expect(cloud.source.list("i1", lastDay(), NEVER)).rejects.toMatchObject({ reason: "timeout" });
   const listing = await cloud.source.list("i1", lastDay(), NEVER);
   expect(listing.complete).toBe(true);
