@@ -1,6 +1,6 @@
 import type { Cause } from "../core/cause.ts";
 import { CloudError } from "../errors.ts";
-import { parseRetryAfter } from "../outbox/retry-after.ts";
+import { parseRetryAfter } from "../util/retry-after.ts";
 import { readErrorBody } from "./error-body.ts";
 import type { HttpAnswer } from "./http.ts";
 import { redact } from "./redact.ts";

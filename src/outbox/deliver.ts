@@ -3,8 +3,8 @@ import { type Dispatcher, request } from "undici";
 import type { WebhookConfig } from "../config/config.ts";
 import type { Clock } from "../ports/clock.ts";
 import { redactUrl } from "../util/redact-url.ts";
+import { parseRetryAfter } from "../util/retry-after.ts";
 import type { Message } from "./format.ts";
-import { parseRetryAfter } from "./retry-after.ts";
 import type { Answer } from "./verdict.ts";
 
 export interface Sender {

@@ -2,10 +2,10 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { backoff } from "../../src/core/backoff.ts";
 import { afterFailure, CLOSED, OPENS_AFTER } from "../../src/outbox/breaker.ts";
-import { parseRetryAfter } from "../../src/outbox/retry-after.ts";
 import { isOver, type SettlementContext, settlementOf, settlementsOf } from "../../src/outbox/settlement.ts";
 import { type Verdict, verdictOf } from "../../src/outbox/verdict.ts";
 import { redactUrl } from "../../src/util/redact-url.ts";
+import { parseRetryAfter } from "../../src/util/retry-after.ts";
 
 const HOUR = 3_600_000;
 const status = (code: number) => verdictOf({ kind: "answer", status: code, retryAfter: null, body: "" });
