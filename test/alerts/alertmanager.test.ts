@@ -100,7 +100,7 @@ describe("a running Alertmanager", () => {
   beforeAll(async () => {
     server = await Alertmanager.start(configFile);
   });
-  afterAll(() => server.stop());
+  afterAll(() => server?.stop());
 
   test.each(readRules().map((rule) => rule.alert))(
     "inhibits by %s what it explains, and nothing else",

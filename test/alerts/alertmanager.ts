@@ -5,7 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { request } from "undici";
-import { missing } from "./tool.ts";
+import { missing, type Tool } from "./tool.ts";
+
+const SERVER: Tool = "prometheus-alertmanager";
 
 /** Labels of one alert; together they are its identity. */
 export type Labels = Readonly<Record<string, string>>;
@@ -32,7 +34,7 @@ export class Alertmanager {
   static async start(configFile: string): Promise<Alertmanager> {
     const dir = mkdtempSync(join(tmpdir(), "taskwatch-alertmanager-"));
     const child = spawn(
-      "prometheus-alertmanager",
+      SERVER,
       [
         `--config.file=${configFile}`,
         `--storage.path=${dir}`,
@@ -44,7 +46,7 @@ export class Alertmanager {
     const spawned = once(child, "spawn");
     await spawned.catch(() => {
       rmSync(dir, { recursive: true });
-      throw missing("prometheus-alertmanager");
+      throw missing(SERVER);
     });
     const log: string[] = [];
     for await (const line of createInterface({ input: child.stderr })) {

@@ -4,7 +4,7 @@ import { parse } from "yaml";
 
 export const configDir = fileURLToPath(new URL("../../config/", import.meta.url));
 export const alertsDir = `${configDir}alerts/`;
-export const rulesFile = `${alertsDir}taskwatch.rules.yml`;
+const rulesFile = `${alertsDir}taskwatch.rules.yml`;
 export const ruleTestFiles = readdirSync(alertsDir)
   .filter((name) => name.endsWith(".rules.test.yml"))
   .sort();

@@ -1,15 +1,15 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { configDir } from "./config-files.ts";
 
-export const dashboardsDir = `${configDir}grafana/dashboards/`;
+const dashboardsDir = `${configDir}grafana/dashboards/`;
 
-export interface Target {
+interface Target {
   readonly refId: string;
   readonly expr: string;
   readonly legendFormat: string;
 }
 
-export interface Panel {
+interface Panel {
   readonly id: number;
   readonly type: string;
   readonly title: string;
@@ -19,7 +19,7 @@ export interface Panel {
   readonly targets?: readonly Target[];
 }
 
-export interface Variable {
+interface Variable {
   readonly name: string;
   readonly type: string;
   readonly query: string | { readonly query: string };
