@@ -1,12 +1,11 @@
 import { type Connections, createAgent } from "../cloud/agent.ts";
 import { Api } from "../cloud/api.ts";
-import { keyPairAuth, type RequestAuth, tokenAuth } from "../cloud/auth.ts";
+import { type Credentials, openCredentials } from "../cloud/credentials.ts";
 import { findProjectId } from "../cloud/projects.ts";
 import { createTaskSource } from "../cloud/source.ts";
 import { Transport } from "../cloud/transport.ts";
 import type { ProjectConfig } from "../config/config.ts";
 import { fingerprint } from "../config/fingerprint.ts";
-import { UsageError } from "../errors.ts";
 import type { ProjectGate } from "../poll/project-gate.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Notes } from "../ports/store.ts";
@@ -23,6 +22,8 @@ export interface ConnectionOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
+/** For one request that no instance's time limit is for: tokens, and the project's id. */
+const OWN_CALLS_MS = 10_000;
 /** Waits between tries to look a project id up. */
 const LOOKUP_AGAIN_MS = 30_000;
 
@@ -31,7 +32,7 @@ export class Connection {
   readonly gate: ProjectGate;
   readonly #options: ConnectionOptions;
   readonly #dispatcher: Connections;
-  readonly #auth: RequestAuth;
+  readonly #credentials: Credentials;
   readonly #dialect: NoteDialect;
   readonly #apis = new Map<number, Api>();
   readonly #sources = new Map<string, TaskSource>();
@@ -46,7 +47,7 @@ export class Connection {
       proxy: project.proxy?.reveal() ?? null,
       env,
     });
-    this.#auth = requestAuth(project);
+    this.#credentials = openCredentials(project, this.#transport(OWN_CALLS_MS));
     this.#dialect = new NoteDialect(notes, project.name);
   }
 
@@ -57,7 +58,7 @@ export class Connection {
     if (project.project_id !== null) return project.project_id;
     for (;;) {
       try {
-        return await findProjectId(this.#api(10_000), project.iam_endpoint, project.region, signal);
+        return await findProjectId(this.#api(OWN_CALLS_MS), project.iam_endpoint, project.region, signal);
       } catch (error) {
         if (signal.aborted) throw signal.reason;
         onFailure(error);
@@ -86,32 +87,22 @@ export class Connection {
   }
 
   /** Lets calls in flight end. */
-  close(): Promise<void> {
-    return this.#dispatcher.close();
+  async close(): Promise<void> {
+    await this.#dispatcher.close();
+    await this.#credentials.close();
   }
 
   #api(timeoutMs: number): Api {
     const known = this.#apis.get(timeoutMs);
     if (known) return known;
-    const { gate, clock } = this.#options;
-    const api = new Api(new Transport({ dispatcher: this.#dispatcher, gate, clock, timeoutMs }), this.#auth);
+    const api = new Api(this.#transport(timeoutMs), this.#credentials.auth);
     this.#apis.set(timeoutMs, api);
     return api;
   }
-}
 
-function requestAuth({ credentials }: ProjectConfig): RequestAuth {
-  switch (credentials.kind) {
-    case "keys":
-      return keyPairAuth({
-        accessKey: credentials.access_key,
-        secretKey: credentials.secret_key.reveal(),
-        securityToken: credentials.security_token?.reveal() ?? null,
-      });
-    case "token":
-      return tokenAuth(credentials.token.reveal());
-    default:
-      throw new UsageError(`credentials of kind ${credentials.kind} are not available in this version`);
+  #transport(timeoutMs: number): Transport {
+    const { gate, clock } = this.#options;
+    return new Transport({ dispatcher: this.#dispatcher, gate, clock, timeoutMs });
   }
 }
 

@@ -1,7 +1,7 @@
 import { rowKey, sameRows } from "./gathered.ts";
 import { Gap, type Listed, type Page } from "./paging.ts";
 
-export interface Span {
+interface Span {
   /** Epoch milliseconds, whole seconds. */
   readonly from: number;
   /** Null: open. */

@@ -79,6 +79,6 @@ export class Signer {
 }
 
 /** `YYYYMMDDTHHMMSSZ` of epoch milliseconds. */
-export function sdkDate(now: number): string {
+function sdkDate(now: number): string {
   return `${new Date(now).toISOString().slice(0, 19).replaceAll(/[-:]/g, "")}Z`;
 }

@@ -15,7 +15,7 @@ export interface ModelRules {
   readonly strict: boolean;
 }
 
-export const PLAIN: ModelRules = {
+const PLAIN: ModelRules = {
   paging: "offset0",
   cap: 100,
   refuseAbove: null,

@@ -1,5 +1,10 @@
 import { expect, test } from "vitest";
-import { openCloudProject } from "../../src/cloud/project.ts";
+import { createAgent } from "../../src/cloud/agent.ts";
+import { Api } from "../../src/cloud/api.ts";
+import { openCredentials } from "../../src/cloud/credentials.ts";
+import { findProjectId } from "../../src/cloud/projects.ts";
+import { createTaskSource } from "../../src/cloud/source.ts";
+import { Transport } from "../../src/cloud/transport.ts";
 import type { CredentialsConfig, ProjectConfig } from "../../src/config/config.ts";
 import { Secret } from "../../src/config/secret.ts";
 import { systemClock } from "../../src/platform/clock.ts";
@@ -43,13 +48,29 @@ function open(simulator: Simulator, credentials: CredentialsConfig = KEYS, timeo
   };
   const gate = new RecordingGate();
   const dialect = memory();
-  const project = openCloudProject({ config, gate, clock: systemClock, timeoutMs, connections: 4, env: {} });
+  const clock = systemClock;
+  const dispatcher = createAgent({ connections: 4, ca: null, proxy: null, env: {} });
+  const transport = new Transport({ dispatcher, gate, clock, timeoutMs });
+  const { auth, close } = openCredentials(config, transport);
+  const api = new Api(transport, auth);
+  const source = createTaskSource({
+    api,
+    endpoint: config.endpoint,
+    projectId: PROJECT,
+    enterpriseProjectId: null,
+    utcOffset: 0,
+    dialect,
+    clock,
+  });
   return {
-    source: project.source(PROJECT, 0, dialect),
+    source,
     gate,
     dialect,
-    findId: () => project.findId(NEVER),
-    [Symbol.asyncDispose]: () => project.close(),
+    findId: () => findProjectId(api, config.iam_endpoint, config.region, NEVER),
+    async [Symbol.asyncDispose]() {
+      await close();
+      await dispatcher.destroy();
+    },
   };
 }
 
@@ -209,4 +230,19 @@ test("instances, progress, one task and scheduled tasks are read over the wire",
   await expect(cloud.source.show("i2", task, NEVER)).rejects.toMatchObject({ reason: "not_found" });
   const [scheduled] = await cloud.source.scheduled("i1", NEVER);
   expect(scheduled?.scheduleAt).toBeGreaterThan(Date.now() + HOUR);
+});
+
+test("a poll that waits for a token when the connection is closed fails with a cause", async () => {
+  await using simulator = await simulate();
+  simulator.control.addFault({ kind: "hang", operation: "token" });
+  const cloud = open(simulator, {
+    kind: "password",
+    user: USER.name,
+    password: new Secret(USER.password),
+    domain: USER.domain,
+  });
+  const waiting = cloud.source.list("i1", window(), NEVER);
+  const failed = expect(waiting).rejects.toMatchObject({ reason: "endpoint_unreachable" });
+  await cloud[Symbol.asyncDispose]();
+  await failed;
 });
