@@ -25,6 +25,7 @@ import type { InstanceViews } from "./views.ts";
 const LEASE_TICK_MS = 500;
 const GUARDS_MS = 2_000;
 const COUNTS_MS = 5_000;
+const DISCOVERY_MS = 2_000;
 const FLUSH_MS = 10_000;
 const PRUNE_MS = 60_000;
 /** Replicas read a changed configuration at different moments; one process is of one mind with itself. */
@@ -71,6 +72,7 @@ export class Engine {
       gates: this.#gates,
       notes: store.notes,
       clock,
+      emit,
       env,
       onChange: () => this.#retarget(),
       onLookupFailed: (project, error) => onUnforeseen(error, `project ${project}: looking its id up`),
@@ -107,6 +109,7 @@ export class Engine {
       reach: this.#reach,
       concurrency: config.poll.concurrency,
       committed,
+      onLeft: ({ project, instanceId }) => this.#projects.gone(project.name, instanceId),
     });
     this.#workers = new WebhookWorkers({
       outbox: store.outbox,
@@ -178,6 +181,7 @@ export class Engine {
     startTicker(clock, () => this.#tick(), signal);
     chore("credentials", GUARDS_MS, () => this.#gates.refresh());
     chore("counts", COUNTS_MS, () => this.#count());
+    chore("discovery", DISCOVERY_MS, () => this.#projects.discover((id) => this.#home(id) !== undefined));
     chore("flush", FLUSH_MS, () => this.#flush());
     chore("prune", PRUNE_MS, () => this.#prune());
   }
@@ -194,15 +198,16 @@ export class Engine {
   }
 
   async #judge(): Promise<void> {
-    const { shards } = this.#config.store;
     const now = this.#options.clock.now();
-    const projects = this.#targets.projects.map((project) => ({
-      project,
-      home: this.#keeper.owned.get(shardOf(projectKey(project.id), shards)),
-    }));
+    const projects = this.#targets.projects.map((project) => ({ project, home: this.#home(project.id) }));
     await this.#reach.judgeProjects(projects, this.#poller.watched, now);
     // Before all ids are known, an instance of a project that is being looked up would seem to be nobody's.
     if (this.#projects.complete) await this.#leavers.look(this.#keeper.owned.values(), now);
+  }
+
+  /** The shard that holds the project's own record, if it is ours. */
+  #home(projectId: string): Shard | undefined {
+    return this.#keeper.owned.get(shardOf(projectKey(projectId), this.#config.store.shards));
   }
 
   async #tickLeases(): Promise<void> {

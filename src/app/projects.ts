@@ -1,30 +1,39 @@
-import type { Config, ProjectConfig } from "../config/config.ts";
+import type { Config, InstanceConfig, ProjectConfig } from "../config/config.ts";
+import { plainInstance } from "../config/resolve.ts";
+import { type DiscoveredInstance, isBornWatched } from "../core/discovered.ts";
+import { Discovery } from "../poll/discovery.ts";
 import type { PollProject, Target } from "../poll/target.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Notes } from "../ports/store.ts";
+import type { Emit } from "../ports/telemetry.ts";
+import { compileGlob } from "../util/glob.ts";
 import { Connection, connectionPrint, credentialsPrint } from "./connection.ts";
 import type { Gates } from "./gates.ts";
 import { commonRules } from "./rules.ts";
-import { type KnownProject, TargetFactory } from "./targets.ts";
+import { TargetFactory, type Wanted } from "./targets.ts";
 
 export interface ProjectsOptions {
   readonly gates: Gates;
   readonly notes: Notes;
   readonly clock: Clock;
+  readonly emit: Emit;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** What is to be watched has changed: a configuration took force, or a project's id became known. */
+  /** What is to be watched has changed: by a configuration, a project's id that became known, or discovery. */
   readonly onChange: () => void;
   /** A project id could not be looked up; it is tried again. */
   readonly onLookupFailed: (project: string, error: unknown) => void;
 }
 
+/** One project that is configured now. */
 interface Running {
   readonly print: string;
   readonly connection: Connection;
   readonly skew: { ms: number };
   readonly stop: AbortController;
-  /** Null until it was looked up. */
-  id: string | null;
+  /** Null until its id is known. */
+  found: { readonly id: string; readonly discovery: Discovery } | null;
+  /** When discovery was last tried, monotonic. */
+  triedAt: number;
 }
 
 /** The configured projects, each with its connection; what they make the poll watch. */
@@ -39,24 +48,30 @@ export class Projects {
 
   /** Connections that did not change live on; those that are gone close when their last call has ended. */
   apply(config: Config): void {
-    const { gates } = this.#options;
+    const { gates, notes, clock, env } = this.#options;
     const before = this.#running;
     const next = new Map<string, Running>();
     const added: [ProjectConfig, Running][] = [];
     for (const project of config.projects) {
       const print = connectionPrint(project);
       const known = before.get(project.name);
-      // Also a connection that stays gets its budget anew: the pacer is shared by name.
+      // Also for a connection that stays: the budget may have changed, and the gate is shared by name.
       const gate = gates.gate(project.name, project.requests_per_second, credentialsPrint(project));
-      if (known?.print === print) next.set(project.name, known);
-      else {
-        const { notes, clock, env } = this.#options;
-        const connections = config.poll.concurrency;
-        const connection = new Connection({ project, gate, connections, notes, clock, env });
-        const running = { print, connection, skew: { ms: 0 }, stop: new AbortController(), id: null };
-        next.set(project.name, running);
-        added.push([project, running]);
+      if (known?.print === print) {
+        next.set(project.name, known);
+        continue;
       }
+      const connections = config.poll.concurrency;
+      const running: Running = {
+        print,
+        connection: new Connection({ project, gate, connections, notes, clock, env }),
+        skew: { ms: 0 },
+        stop: new AbortController(),
+        found: null,
+        triedAt: Number.NEGATIVE_INFINITY,
+      };
+      next.set(project.name, running);
+      added.push([project, running]);
     }
     this.#config = config;
     this.#running = next;
@@ -75,20 +90,41 @@ export class Projects {
     const targets: Target[] = [];
     for (const project of config.projects) {
       const running = this.#running.get(project.name);
-      if (!running?.id) continue;
-      const known: KnownProject = { config: project, ...running, id: running.id };
+      if (!running?.found) continue;
+      const { connection, skew, found } = running;
+      const known = { config: project, connection, skew, id: found.id };
       const poll = factory.project(known);
       projects.push(poll);
-      for (const instance of project.instances) {
-        targets.push(factory.target(known, poll, { instance, discovered: false, bornWatched: false }));
+      for (const wanted of wantedOf(config, project, found.discovery)) {
+        targets.push(factory.target(known, poll, wanted));
       }
     }
     return { projects, targets };
   }
 
-  /** Are the ids of all configured projects known? Until then, what is not wanted cannot be told. */
+  /** Is it known of every project what is to be watched? Until then, nothing can be said not to be. */
   get complete(): boolean {
-    return [...this.#running.values()].every(({ id }) => id !== null);
+    return (this.#config?.projects ?? []).every((project) => {
+      const found = this.#running.get(project.name)?.found;
+      return found && (!project.discover || found.discovery.known !== null);
+    });
+  }
+
+  /**
+   * Reads what others discovered, and lists anew where it is due and this replica's to do. Failures are told, and
+   * cost nothing but time.
+   */
+  async discover(isOurs: (projectId: string) => boolean): Promise<void> {
+    for (const project of this.#config?.projects ?? []) {
+      const running = this.#running.get(project.name);
+      if (project.discover && running?.found) await this.#discoverIn(project, running, isOurs);
+    }
+  }
+
+  /** The instance's own 404 was read twice, an interval apart. */
+  async gone(project: string, instanceId: string): Promise<void> {
+    await this.#running.get(project)?.found?.discovery.forget(instanceId);
+    this.#options.onChange();
   }
 
   async close(): Promise<void> {
@@ -96,15 +132,90 @@ export class Projects {
   }
 
   async #find(project: ProjectConfig, running: Running): Promise<void> {
-    const { onChange, onLookupFailed } = this.#options;
+    const { onChange, onLookupFailed, notes, clock } = this.#options;
+    const { signal } = running.stop;
     try {
-      running.id = await running.connection.projectId(running.stop.signal, (error) =>
-        onLookupFailed(project.name, error),
-      );
+      const id = await running.connection.projectId(signal, (error) => onLookupFailed(project.name, error));
+      const discovery = new Discovery({ projectId: id, notes, clock });
+      // Without the store nothing is watched yet anyway; the next look reads it.
+      await discovery.refresh().catch(() => false);
+      running.found = { id, discovery };
     } catch {
       return;
     }
-    if (!running.stop.signal.aborted) onChange();
+    if (!signal.aborted) onChange();
+  }
+
+  async #discoverIn(
+    project: ProjectConfig,
+    running: Running,
+    isOurs: (id: string) => boolean,
+  ): Promise<void> {
+    const { clock, onChange } = this.#options;
+    const { found, stop, connection } = running;
+    const { discover, name } = project;
+    if (!found || !discover || !this.#config) return;
+    const { discovery, id } = found;
+    if (await discovery.refresh()) {
+      this.#tellDiscovered(name, discovery, 0, [], []);
+      onChange();
+    }
+    // By the monotonic clock while it runs, by the note's time after a start.
+    const tried = clock.monotonic() - running.triedAt;
+    const listed = clock.now() - (discovery.known?.at ?? Number.NEGATIVE_INFINITY);
+    const due =
+      tried >= discover.every || (running.triedAt === Number.NEGATIVE_INFINITY && listed >= discover.every);
+    if (!due || !isOurs(id)) return;
+    running.triedAt = clock.monotonic();
+    try {
+      const { poll, window } = this.#config;
+      const source = connection.source(id, poll.timeout, window.utc_offset);
+      const { added, missed } = await discovery.list(source, discover.engines, stop.signal);
+      const seconds = (clock.monotonic() - running.triedAt) / 1_000;
+      this.#tellDiscovered(name, discovery, seconds, added, missed);
+      if (added.length > 0) onChange();
+    } catch (error) {
+      if (!stop.signal.aborted) this.#options.emit({ kind: "discovery.failed", project: name, error });
+    }
+  }
+
+  #tellDiscovered(
+    project: string,
+    { known }: Discovery,
+    seconds: number,
+    added: readonly DiscoveredInstance[],
+    missing: readonly DiscoveredInstance[],
+  ): void {
+    if (!known) return;
+    this.#options.emit({
+      kind: "discovery.finished",
+      project,
+      at: known.at,
+      seconds,
+      found: known.instances.length,
+      added: added.map((each) => each.name),
+      missing: missing.map((each) => each.name),
+    });
+  }
+}
+
+/** Named instances, and those that discovery found and the filters let through. A name in the file goes first. */
+export function* wantedOf(config: Config, project: ProjectConfig, { known }: Discovery): Iterable<Wanted> {
+  for (const instance of project.instances) {
+    yield { instance, discovered: false, announce: false, bornWatched: false };
+  }
+  const { discover } = project;
+  if (!discover || !known) return;
+  const named = new Set(project.instances.map(({ id }) => id));
+  const includes = discover.include.map(compileGlob);
+  const excludes = discover.exclude.map(compileGlob);
+  for (const found of known.instances) {
+    const { id, name, engine, initial } = found;
+    if (named.has(id) || !discover.engines.includes(engine)) continue;
+    if (includes.length > 0 && !includes.some((fits) => fits(name))) continue;
+    if (excludes.some((fits) => fits(name))) continue;
+    const instance: InstanceConfig = plainInstance(config, { id, name, engine });
+    yield { instance, discovered: true, announce: !initial, bornWatched: isBornWatched(known, found) };
   }
 }
 

@@ -17,6 +17,8 @@ export interface KnownProject {
 export interface Wanted {
   readonly instance: InstanceConfig;
   readonly discovered: boolean;
+  /** Found after the project's first discovery: an event says so. */
+  readonly announce: boolean;
   readonly bornWatched: boolean;
 }
 
@@ -42,7 +44,11 @@ export class TargetFactory {
     };
   }
 
-  target(known: KnownProject, project: PollProject, { instance, discovered, bornWatched }: Wanted): Target {
+  target(
+    known: KnownProject,
+    project: PollProject,
+    { instance, discovered, announce, bornWatched }: Wanted,
+  ): Target {
     const key = instanceKey(project.id, instance.id);
     const { schedule, active_schedule: active } = instance.poll;
     return {
@@ -56,6 +62,7 @@ export class TargetFactory {
       activeSchedule: active === null ? null : this.#schedule(active, instance.poll),
       rules: instanceRules(this.#config, this.#common, known.config, project.id, instance),
       discovered,
+      announce,
       bornWatched,
     };
   }

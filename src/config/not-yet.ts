@@ -26,7 +26,6 @@ function isLearnDefault(value: Tree): boolean {
 
 /** One line per feature: whoever brings the feature removes its lines. */
 const NOT_YET: readonly NotYet[] = [
-  { at: ["projects", "*", "discover"], atDefault: never, allowed: "instances, by their ids" },
   { at: ["projects", "*", "credentials", "token"], atDefault: never, allowed: "a key pair or a profile" },
   { at: ["projects", "*", "credentials", "user"], atDefault: never, allowed: "a key pair or a profile" },
   { at: ["projects", "*", "credentials", "metadata"], atDefault: never, allowed: "a key pair or a profile" },

@@ -14,7 +14,8 @@ export const STATUSES = [
 const KNOWN: ReadonlySet<string> = new Set(STATUSES);
 const FINAL: ReadonlySet<string> = new Set(["SUCCESS", "FAILED", "CANCELLED", "DELETED"]);
 
-export type Engine = "kafka" | "rabbitmq" | "rocketmq";
+export const ENGINES = ["kafka", "rabbitmq", "rocketmq"] as const;
+export type Engine = (typeof ENGINES)[number];
 
 export const isKnownStatus = (status: string): boolean => KNOWN.has(status);
 export const isFinal = (status: string): boolean => FINAL.has(status);

@@ -1,6 +1,7 @@
 import { backoff } from "../core/backoff.ts";
 import type { Cause } from "../core/cause.ts";
 import type { TaskwatchEvent } from "../core/event.ts";
+import { discoverInstance } from "../core/membership.ts";
 import { CloudError, StoreError } from "../errors.ts";
 import type { Clock, Random } from "../ports/clock.ts";
 import type { Emit } from "../ports/telemetry.ts";
@@ -10,8 +11,9 @@ import type { Knowledges } from "./knowledge.ts";
 import { ProjectPolls } from "./project-polls.ts";
 import type { Reach } from "./reach.ts";
 import type { Shard } from "./shard.ts";
-import { type PollProject, type Target, targetNames } from "./target.ts";
+import { newRecord, type PollProject, type Target, targetNames } from "./target.ts";
 import { Watched } from "./watched.ts";
+import { commitDecision } from "./writer.ts";
 
 /** A second of tick, and some: polls due within it are released at their own time. */
 const HORIZON_MS = 1_000;
@@ -30,6 +32,8 @@ export interface PollerOptions {
   readonly concurrency: number;
   /** Called after each commit with events: deliveries may be due. */
   readonly committed: (shard: Shard, events: readonly TaskwatchEvent[]) => void;
+  /** A discovered instance is not there any more. */
+  readonly onLeft: (target: Target) => Promise<void>;
 }
 
 /** The rhythm: knows when each instance of our shards is due, and polls it, once at a time, within all limits. */
@@ -199,6 +203,7 @@ export class Poller {
     let failure: unknown = null;
     try {
       target.project.gate.prepay(signal);
+      if (target.announce && !watched.state) await this.#announce(watched);
       const known = knowledge.of(target.project.id, target.rules.stuck.learn);
       result = await pollOnce(target, shard, known, clock, signal);
       this.#tell(watched, result);
@@ -253,11 +258,30 @@ export class Poller {
       watched.throttled = cause === "throttled" ? watched.throttled + 1 : 0;
     }
     watched.nextDue = this.#nextDue(watched, now);
+    if (watched.streak?.cause !== "not_found") watched.notFoundSince = null;
+    else if (watched.target.discovered) await this.#notFound(watched, now);
     if (watched.throttled > 0) {
       const wait = THROTTLE_WAIT.min + backoff(watched.throttled, THROTTLE_WAIT, random());
       watched.nextDue = Math.max(watched.nextDue, now + wait);
     }
     await reach.judge(watched, failure, now);
+  }
+
+  async #announce({ target, shard }: Watched): Promise<void> {
+    const { clock, committed } = this.#options;
+    const record = newRecord(target.project.id, target.rules.instance, true);
+    const state = { record, revision: 0, tasks: new Map() };
+    const decision = discoverInstance(state, target.rules, clock.now());
+    if ((await commitDecision(shard, target.key, state, decision)) === "ok")
+      committed(shard, decision.events);
+  }
+
+  /** A discovered instance has left when its own 404 was read on two polls, an interval apart. */
+  async #notFound(watched: Watched, now: number): Promise<void> {
+    watched.notFoundSince ??= now;
+    // Polls of one instance are an interval apart, but for one that was late and one that was not.
+    if (now - watched.notFoundSince < watched.scheduleAt(now).interval(now) / 2) return;
+    await this.#options.onLeft(watched.target);
   }
 
   #tell({ target, shard }: Watched, { decision, outage }: CycleResult): void {

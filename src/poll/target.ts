@@ -34,6 +34,8 @@ export interface Target {
   readonly activeSchedule: Schedule | null;
   readonly rules: Rules;
   readonly discovered: boolean;
+  /** When it is first recorded, an event says that it was discovered. */
+  readonly announce: boolean;
   /** Created after its project was first watched: no baseline. */
   readonly bornWatched: boolean;
 }

@@ -19,6 +19,8 @@ export class Watched {
   up: boolean | null = null;
   lastPollAt: number;
   streak: Streak | null = null;
+  /** Local time of the first of the polls in a row that said that there is no such instance; null when none did. */
+  notFoundSince: number | null = null;
   /** Throttled polls in a row: the waits grow with it. */
   throttled = 0;
 

@@ -112,10 +112,12 @@ export type ApiEvent =
       readonly kind: "discovery.finished";
       readonly at: number;
       readonly seconds: number;
+      /** Known now, found before and not left. */
       readonly found: number;
       /** Names. */
       readonly added: readonly string[];
-      readonly removed: readonly string[];
+      /** Names of those that are not listed any more. They are still watched. */
+      readonly missing: readonly string[];
     })
   | (OfProject & { readonly kind: "discovery.failed"; readonly error: unknown });
 

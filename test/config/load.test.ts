@@ -384,8 +384,13 @@ describe("where the configuration comes from", () => {
       `environment: HUAWEICLOUD_SDK_AK: found nothing; allowed: an access key, or a configuration file ${missing}`,
       `environment: HUAWEICLOUD_SDK_SK: found nothing; allowed: a secret key, or a configuration file ${missing}`,
       `environment: TASKWATCH_REGION: found nothing; allowed: a region, or a configuration file ${missing}`,
-      "environment: TASKWATCH_INSTANCES: found nothing; allowed: instances, by their ids: anything else is not available in this version",
     ]);
+  });
+
+  it("discovers all instances when the environment alone names none", async () => {
+    const { TASKWATCH_INSTANCES: _, ...env } = environment;
+    const { projects } = await config({}, { path: undefined, defaultFiles, env });
+    expect(projects[0]?.discover).toMatchObject({ engines: ["kafka", "rabbitmq", "rocketmq"] });
   });
 
   it("names the variable whose value is wrong", async () => {

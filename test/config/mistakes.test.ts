@@ -222,10 +222,6 @@ const PROJECT_MISTAKES: readonly (readonly [text: string, message: string])[] = 
     '5:26: projects[0].requests_per_second: found "0"; allowed: a number over 0, at most 1000',
   ],
   [
-    "credentials: { access_key: a, secret_key: b }\n    discover: {}",
-    `5:15: projects[0].discover: found an empty map; allowed: instances, by their ids: ${NOT_YET}`,
-  ],
-  [
     "credentials: { access_key: a, secret_key: b }\n    endpoint: dms.example.org",
     '5:15: projects[0].endpoint: found "dms.example.org"; allowed: an http or https URL without user, query and fragment',
   ],

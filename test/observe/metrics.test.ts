@@ -67,7 +67,7 @@ test("a project without discovery has no figures of discovery, also when a reloa
     seconds: 1,
     found: 3,
     added: [],
-    removed: [],
+    missing: [],
   });
   expect(samplesOf(await text(), "taskwatch_discovery_last_success_timestamp_seconds")).toEqual([
     'taskwatch_discovery_last_success_timestamp_seconds{project="prod"} 5',

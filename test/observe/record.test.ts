@@ -132,7 +132,7 @@ test("what stays broken is said once: credentials, the store, discovery, throttl
     seconds: 1,
     found: 1,
     added: [],
-    removed: [],
+    missing: [],
   } as const;
   const storeDown = { kind: "store.down", error: new Error("away") } as const;
   const budget = (perSecond: number) =>

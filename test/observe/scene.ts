@@ -125,7 +125,7 @@ export const EVERY_EVENT: readonly RuntimeEvent[] = [
     seconds: 0.4,
     found: 3,
     added: ["orders"],
-    removed: [],
+    missing: [],
   },
   { kind: "discovery.failed", project: "prod", error: new Error("500") },
   { kind: "instance.down", ...INSTANCE, cause: "timeout", error: new Error("slow"), failedPolls: 3 },

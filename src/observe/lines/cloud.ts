@@ -28,17 +28,19 @@ export function cloudLines(log: Log): Handlers<ApiEvent["kind"]> {
         logger.warn(fields, "throttled by the cloud: the project's calls are slowed down");
       }
     },
-    "discovery.finished": ({ project, found, seconds, added, removed }) => {
+    "discovery.finished": ({ project, found, seconds, added, missing }) => {
       const back = undiscovered.delete(project);
       const fields = {
         project,
         found,
         seconds: round(seconds),
         added: added.length,
-        removed: removed.length,
-        names: [...added, ...removed].slice(0, MOST_NAMES),
+        missing: missing.length,
+        names: [...added, ...missing].slice(0, MOST_NAMES),
       };
-      if (back || added.length + removed.length > 0) logger.info(fields, "instances discovered");
+      if (missing.length > 0)
+        logger.warn(fields, "instances are not listed any more; they are still watched");
+      else if (back || added.length > 0) logger.info(fields, "instances discovered");
       else logger.debug(fields, "instances discovered");
     },
     "discovery.failed": ({ project, error }) => {

@@ -1,0 +1,68 @@
+import type { Engine } from "./task.ts";
+
+/** An instance that discovery found and that has not left. */
+export interface DiscoveredInstance {
+  readonly id: string;
+  readonly name: string;
+  readonly engine: Engine;
+  /** By the cloud; null where unreadable. */
+  readonly createdAt: number | null;
+  /** Found by the project's first discovery: it was there before anybody watched. */
+  readonly initial: boolean;
+  /** Not in the last listing. Alone this changes nothing: only its own 404 does. */
+  readonly missing: boolean;
+}
+
+/** What is known of a project's instances through discovery; shared by all replicas. */
+export interface Discovered {
+  /** When the project was first listed, epoch milliseconds. */
+  readonly since: number;
+  /** When it was last listed whole. */
+  readonly at: number;
+  readonly instances: readonly DiscoveredInstance[];
+}
+
+export interface Rediscovered {
+  readonly next: Discovered;
+  readonly added: readonly DiscoveredInstance[];
+  /** Missing since this listing. */
+  readonly missed: readonly DiscoveredInstance[];
+}
+
+/** Takes in a whole listing. Nothing ever leaves by it, so a failing or empty listing costs nothing. */
+export function rediscover(
+  known: Discovered | null,
+  listed: readonly Pick<DiscoveredInstance, "id" | "name" | "engine" | "createdAt">[],
+  now: number,
+): Rediscovered {
+  const before = new Map(known?.instances.map((each) => [each.id, each]));
+  const seen = new Set<string>();
+  const added: DiscoveredInstance[] = [];
+  const instances: DiscoveredInstance[] = [];
+  for (const { id, name, engine, createdAt } of listed) {
+    if (seen.has(id)) continue;
+    seen.add(id);
+    const old = before.get(id);
+    const instance = { id, name, engine, createdAt, initial: old?.initial ?? known === null, missing: false };
+    instances.push(instance);
+    if (!old) added.push(instance);
+  }
+  const missed: DiscoveredInstance[] = [];
+  for (const old of before.values()) {
+    if (seen.has(old.id)) continue;
+    const instance = { ...old, missing: true };
+    instances.push(instance);
+    if (!old.missing) missed.push(instance);
+  }
+  return { next: { since: known?.since ?? now, at: now, instances }, added, missed };
+}
+
+/** After its own 404. */
+export const forget = (known: Discovered, id: string): Discovered => ({
+  ...known,
+  instances: known.instances.filter((each) => each.id !== id),
+});
+
+/** Created after its project was first watched: it has no baseline, everything in it is news. */
+export const isBornWatched = ({ since }: Discovered, { createdAt, initial }: DiscoveredInstance): boolean =>
+  !initial && createdAt !== null && createdAt > since;
