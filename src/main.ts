@@ -9,14 +9,17 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
     stop.abort(new Error(`${signal} received`));
   });
 }
-// Whoever reads our output may leave early, as `head` does.
-process.stdout.on("error", () => process.exit(1));
+// Whoever reads our output may leave early, as `head` does: that is no error.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
+}
 
 process.exitCode = await program(process.argv.slice(2), {
   env: process.env,
   out: (line) => void process.stdout.write(`${line}\n`),
   err: (line) => void process.stderr.write(`${line}\n`),
-  isTerminal: process.stderr.isTTY === true,
+  width: process.stdout.isTTY ? process.stdout.columns : null,
+  progress: process.stderr.isTTY ? (text) => void process.stderr.write(`\r\x1b[K${text}`) : null,
   signal: stop.signal,
   onHangup: (listener) => void process.on("SIGHUP", listener),
 });

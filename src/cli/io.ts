@@ -4,8 +4,10 @@ export interface Io {
   /** Writes a line. */
   readonly out: (line: string) => void;
   readonly err: (line: string) => void;
-  /** Is standard error a terminal? Then a progress line may be drawn. */
-  readonly isTerminal: boolean;
+  /** Columns of the terminal that standard output is; null where it is a pipe or a file, which cuts nothing. */
+  readonly width: number | null;
+  /** Replaces the progress line on the standard error; empty takes it away. Null where that is no terminal. */
+  readonly progress: ((text: string) => void) | null;
   /** Aborted by the first SIGTERM or SIGINT. */
   readonly signal: AbortSignal;
   /** Calls back on each SIGHUP. */

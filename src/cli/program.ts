@@ -1,38 +1,20 @@
-import { Command, CommanderError } from "commander";
+import { CommanderError } from "commander";
 import { StoreError, UsageError } from "../errors.ts";
-import { runSimulator } from "../simulator/command.ts";
-import { VERSION } from "../version.ts";
+import { commandLine } from "./commands.ts";
 import type { ExitCode, Io } from "./io.ts";
-import { run } from "./run.ts";
+import { printableLines } from "./printable.ts";
 
 /** Reads the arguments and does what they say. Never rejects: errors become a few plain lines and an exit code. */
-export async function program(args: readonly string[], io: Io): Promise<ExitCode> {
+export async function program(args: readonly string[], given: Io): Promise<ExitCode> {
+  const io: Io = {
+    ...given,
+    out: (line) => given.out(printableLines(line)),
+    err: (line) => given.err(printableLines(line)),
+  };
   let code: ExitCode = 0;
-  const cli = new Command("dms-taskwatch")
-    .description(
-      "Watches the background tasks of managed message-queue instances and tells people when one fails or hangs.",
-    )
-    .version(VERSION)
-    .exitOverride()
-    .configureOutput({
-      writeOut: (text) => io.out(text.trimEnd()),
-      writeErr: (text) => io.err(text.trimEnd()),
-    });
-  const command = (name: string, description: string) =>
-    cli
-      .command(name, { isDefault: name === "run" })
-      .description(description)
-      .option("--config <file>", "configuration file");
-  command("run", "the daemon (the default)").action(async (options) => {
-    code = await run(options, io);
+  const cli = commandLine(io, (exitCode) => {
+    code = exitCode;
   });
-  cli
-    .command("simulate")
-    .description("a stand-in for the cloud's API")
-    .option("--listen <address>", "host:port", "127.0.0.1:10465")
-    .action(async (options) => {
-      await runSimulator(options, { stdout: io.out, signal: io.signal });
-    });
   try {
     await cli.parseAsync([...args], { from: "user" });
     return code;
@@ -43,14 +25,8 @@ export async function program(args: readonly string[], io: Io): Promise<ExitCode
 
 function failed(error: unknown, io: Io): ExitCode {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-  if (error instanceof UsageError) {
-    io.err(error.message);
-    return 2;
-  }
-  if (error instanceof StoreError) {
-    io.err(error.message);
-    return error.code === "locked" || error.code === "newer" || error.code === "mismatch" ? 2 : 1;
-  }
   io.err(error instanceof Error ? error.message : String(error));
-  return 1;
+  if (error instanceof UsageError) return 2;
+  const isUsage = error instanceof StoreError && ["locked", "newer", "mismatch"].includes(error.code);
+  return isUsage ? 2 : 1;
 }

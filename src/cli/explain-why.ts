@@ -1,0 +1,92 @@
+import type { Knowledge } from "../core/decision.ts";
+import { SOURCE_TEXT, spell } from "../core/reason.ts";
+import type { StuckRules } from "../core/rules.ts";
+import type { TaskState, Threshold } from "../core/state.ts";
+import { isFinal } from "../core/task.ts";
+import { ageSeconds, limitOf } from "../core/verdict.ts";
+import { timeText } from "./text.ts";
+
+export interface Why {
+  /** One sentence. */
+  readonly why: string;
+  /** The limit that holds, or for a stuck task the one that it is over; null for a task that ended. */
+  readonly limit: Threshold | null;
+  /** What else bears on the limit, a sentence each. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * Why a task is, or is not, stuck.
+ * @param runs finished runs of its name that are known
+ * @param now epoch milliseconds
+ */
+export function whyOf(
+  task: TaskState,
+  stuck: StuckRules,
+  knowledge: Knowledge,
+  runs: number,
+  now: number,
+): Why {
+  if (isFinal(task.status)) return { why: whyEnded(task), limit: null, notes: [] };
+  const executed = task.executed || knowledge.executed(task.name);
+  const limit = limitOf(stuck, knowledge, task, executed);
+  const notes = notesOn(task, limit, stuck, executed, runs);
+  const { verdict, acknowledged, status } = task;
+  const age = ageSeconds(task, { now, cloudNow: now });
+  const state = `${status}, age ${spell(age)}`;
+  if (verdict !== null) {
+    const why = `stuck since ${timeText(verdict.since)}: ${verdict.kind}: ${state}, over the limit of ${limitText(verdict.threshold)}`;
+    return { why, limit: verdict.threshold, notes };
+  }
+  if (acknowledged !== null) {
+    const { by, at, reason } = acknowledged;
+    const because = reason === null ? "" : ` (${reason})`;
+    const why = `not judged: acknowledged by ${by} at ${timeText(at)}${because}; still followed, and alerts again if it fails`;
+    return { why, limit, notes };
+  }
+  const over = age > limit.seconds;
+  const why = over
+    ? `over the limit of ${limitText(limit)}: ${state}; the next poll will say that it is stuck`
+    : `not stuck: ${state}, within the limit of ${limitText(limit)}`;
+  return { why, limit, notes };
+}
+
+function whyEnded({ status, failedAt, acknowledged, unlisted }: TaskState): string {
+  if (unlisted) return "not stuck: it vanished, gone from the list and by its id";
+  const ended = `not stuck: it ended ${status}`;
+  if (failedAt !== null) return `${ended}, an open failure since ${timeText(failedAt)}`;
+  if (acknowledged === null) return ended;
+  const { by, at, reason } = acknowledged;
+  return `${ended}, acknowledged by ${by} at ${timeText(at)}${reason === null ? "" : ` (${reason})`}`;
+}
+
+const limitText = ({ seconds, source, samples }: Threshold): string =>
+  `${spell(seconds)} (${SOURCE_TEXT[source]}${samples > 0 ? `, ${samples} of them` : ""})`;
+
+function notesOn(
+  task: TaskState,
+  { source }: Threshold,
+  { learn, noProgressAfter }: StuckRules,
+  executed: boolean,
+  runs: number,
+): readonly string[] {
+  const notes: string[] = [];
+  const queued = task.status === "CREATED" || task.status === "WAITING";
+  if (queued && !executed) {
+    notes.push(`${task.name} was never seen to go on to EXECUTING, so the limit of a run holds`);
+  }
+  if (source === "learned") {
+    const { quantile, factor, floor, ceiling } = learn;
+    notes.push(
+      `learned: the ${quantile} quantile of ${runs} runs times ${factor}, between ${spell(floor / 1000)} and ${spell(ceiling / 1000)}`,
+    );
+  } else if (source === "running_after" && learn.enabled) {
+    notes.push(`${runs} of the ${learn.minSamples} runs that a learned limit needs are known`);
+  }
+  if (task.progress !== null) {
+    const { ratio, since } = task.progress;
+    const limit = noProgressAfter === null ? "" : `, limit ${spell(noProgressAfter / 1000)}`;
+    notes.push(`at ${Math.round(ratio * 100)} % since ${timeText(since)}${limit}`);
+  }
+  return notes;
+}

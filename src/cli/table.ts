@@ -1,0 +1,99 @@
+import { printable } from "./printable.ts";
+
+export interface Column {
+  readonly title: string;
+  readonly align?: "right";
+  /** Cut only where nothing else helps, such as an id, which somebody will want to copy. */
+  readonly whole?: true;
+  /** Text to be read whole, however long: for a last column. */
+  readonly uncut?: true;
+}
+
+/** Between columns. */
+const GAP = "  ";
+/** No cell is wider, whatever a name holds. */
+const WIDEST = 64;
+/** Columns shrink to this, not below. */
+const NARROWEST = 8;
+
+const graphemes = new Intl.Segmenter("en", { granularity: "grapheme" });
+const SIMPLE = /^[\x20-\x7e]*$/;
+/** East Asian wide and full-width forms, and emoji: two columns each. */
+const WIDE =
+  /^[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]|^\p{Emoji_Presentation}/u;
+
+const graphemeWidth = (grapheme: string): number =>
+  WIDE.test(grapheme) ? 2 : /^\p{M}+$/u.test(grapheme) ? 0 : 1;
+
+/** Columns that the text takes on a terminal. */
+export function displayWidth(text: string): number {
+  if (SIMPLE.test(text)) return text.length;
+  let width = 0;
+  for (const { segment } of graphemes.segment(text)) width += graphemeWidth(segment);
+  return width;
+}
+
+/** The text, or its beginning and `…`, in so many columns at most. A character is never cut in two. */
+export function cut(text: string, width: number): string {
+  // Far more than fits need not be measured.
+  const near = text.length > 40 * width ? text.slice(0, 40 * width) : text;
+  if (near === text && displayWidth(text) <= width) return text;
+  let kept = "";
+  let used = 0;
+  for (const { segment } of graphemes.segment(near)) {
+    const next = used + graphemeWidth(segment);
+    if (next > width - 1) break;
+    kept += segment;
+    used = next;
+  }
+  return `${kept}…`;
+}
+
+/**
+ * Lines of a table, the titles first. Cells may hold any text: what would drive a terminal is shown escaped.
+ * @param width columns of the terminal; no line is longer. Null: no line is cut to fit, single cells still are.
+ */
+export function renderTable(
+  columns: readonly Column[],
+  rows: readonly (readonly string[])[],
+  width: number | null,
+): readonly string[] {
+  const lines = [columns.map(({ title }) => title), ...rows].map((cells) =>
+    columns.map(({ uncut }, index) => {
+      const text = printable(cells[index] ?? "");
+      return uncut ? text : cut(text, WIDEST);
+    }),
+  );
+  const natural = columns.map((_, index) =>
+    lines.reduce((most, cells) => Math.max(most, displayWidth(cells[index] ?? "")), 0),
+  );
+  const widths = width === null ? natural : shrink(columns, natural, width);
+  return lines.map((cells) => {
+    const padded = columns.map((column, index) => {
+      const cell = cut(cells[index] ?? "", widths[index] ?? 0);
+      const space = " ".repeat(Math.max(0, (widths[index] ?? 0) - displayWidth(cell)));
+      return column.align === "right" ? space + cell : cell + space;
+    });
+    const line = padded.join(GAP).trimEnd();
+    return width === null ? line : cut(line, width);
+  });
+}
+
+/** Takes from the widest column until all fits; from the ones to keep whole only when the others gave what they could. */
+function shrink(columns: readonly Column[], natural: readonly number[], width: number): readonly number[] {
+  const widths = [...natural];
+  let excess = widths.reduce((sum, each) => sum + each, 0) + GAP.length * (columns.length - 1) - width;
+  for (const whole of [false, true]) {
+    while (excess > 0) {
+      let widest = -1;
+      for (const [index, each] of widths.entries()) {
+        const mayGive = (columns[index]?.whole ?? false) === whole && each > NARROWEST;
+        if (mayGive && each > (widths[widest] ?? 0)) widest = index;
+      }
+      if (widest < 0) break;
+      widths[widest] = (widths[widest] ?? 0) - 1;
+      excess -= 1;
+    }
+  }
+  return widths;
+}

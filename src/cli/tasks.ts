@@ -1,0 +1,100 @@
+import { projectOf } from "../app/known-projects.ts";
+import type { Config } from "../config/config.ts";
+import { durationSeconds, iso, visibleTask } from "../core/data.ts";
+import { isOpen } from "../core/task.ts";
+import { systemClock } from "../platform/clock.ts";
+import type { Reader, TaskFilter } from "../ports/store.ts";
+import { type ConfigArgs, mustLoad } from "./config.ts";
+import type { ExitCode, Io } from "./io.ts";
+import { type KnownTask, knownTasks } from "./known-tasks.ts";
+import { jsonText } from "./printable.ts";
+import { withStore } from "./store.ts";
+import { type Column, renderTable } from "./table.ts";
+import { secondsText } from "./text.ts";
+
+export interface TasksArgs extends ConfigArgs {
+  /** Absent: what runs and what failed. */
+  readonly state?: TaskFilter["state"];
+  readonly json?: boolean;
+}
+
+/** Tasks as the store knows them, beside the daemon. */
+export async function tasks(args: TasksArgs, io: Io): Promise<ExitCode> {
+  const loaded = await mustLoad(args, io);
+  return await withStore(loaded.config, async ({ reader }) => {
+    const found = await read(reader, args.state);
+    const { config, tasks } = await knownTasks(loaded.config, reader, found);
+    const sorted = [...tasks].sort(byPlace);
+    const now = systemClock.now();
+    if (args.json) io.out(jsonText({ tasks: sorted.map((known) => taskJson(config, known, now)) }));
+    else if (sorted.length === 0) io.out("no tasks");
+    else {
+      const rows = sorted.map((known) => row(config, known, now));
+      for (const line of renderTable(COLUMNS, rows, io.width)) io.out(line);
+    }
+    return sorted.some(({ task }) => task.failedAt !== null || task.verdict !== null) ? 3 : 0;
+  });
+}
+
+async function read(reader: Reader, state: TaskFilter["state"] | undefined) {
+  if (state !== undefined) return await reader.tasks({ state });
+  return [...(await reader.tasks({ state: "open" })), ...(await reader.tasks({ state: "failed" }))];
+}
+
+/** By instance, the newest task first. */
+const byPlace = (a: KnownTask, b: KnownTask): number =>
+  compare(a.record.projectId, b.record.projectId) ||
+  compare(a.record.name, b.record.name) ||
+  compare(a.key, b.key) ||
+  (b.task.createdAt ?? 0) - (a.task.createdAt ?? 0) ||
+  compare(a.task.id, b.task.id);
+
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+const COLUMNS: readonly Column[] = [
+  { title: "PROJECT" },
+  { title: "INSTANCE" },
+  { title: "TASK NAME" },
+  { title: "TASK ID", whole: true },
+  { title: "STATUS", whole: true },
+  { title: "DURATION", align: "right", whole: true },
+  { title: "VERDICT", whole: true },
+];
+
+const row = (config: Config, { record, task }: KnownTask, now: number): readonly string[] => [
+  projectOf(config, record.projectId)?.name ?? record.projectId,
+  record.name,
+  task.name,
+  task.id,
+  task.status,
+  secondsText(durationSeconds(task, now)),
+  verdictOf(task) ?? "",
+];
+
+/** As `poll` names it; an acknowledged task has none any more. */
+function verdictOf({ verdict, failedAt, acknowledged, status }: KnownTask["task"]): string | null {
+  if (verdict !== null) return verdict.kind;
+  if (failedAt !== null) return "failed";
+  return acknowledged !== null && (isOpen(status) || status === "FAILED") ? "acknowledged" : null;
+}
+
+/** For `--json` of this and of `explain`: the task as the store has it, privacy applied. */
+export function taskJson(config: Config, { record, task }: KnownTask, now: number) {
+  const { task_params: taskParams, user_names: userNames } = config.privacy;
+  const { verdict, acknowledged } = task;
+  return {
+    project: {
+      name: projectOf(config, record.projectId)?.name ?? record.projectId,
+      id: record.projectId,
+    },
+    instance: { id: record.instanceId, name: record.name, engine: record.engine },
+    task: visibleTask(task, { taskParams, userNames }),
+    duration_seconds: durationSeconds(task, now),
+    verdict: verdict?.kind ?? null,
+    stuck_since: iso(verdict?.since ?? null),
+    threshold: verdict?.threshold ?? null,
+    failed_since: iso(task.failedAt),
+    acknowledged: acknowledged && { ...acknowledged, at: iso(acknowledged.at) },
+    progress_ratio: task.progress?.ratio ?? null,
+  };
+}
