@@ -2,15 +2,20 @@ import type { Config } from "../config/config.ts";
 import type { StuckRules } from "../core/rules.ts";
 import type { NameKnowledge } from "../core/state.ts";
 import { queuedThreshold, runningThreshold } from "../core/thresholds.ts";
+import { scheduledRate } from "../poll/asks.ts";
 import type { Knowledges } from "../poll/knowledge.ts";
 import type { Watched } from "../poll/watched.ts";
 import type { KnownThreshold } from "../ports/telemetry.ts";
 import { type CommonRules, commonStuck } from "./rules.ts";
 
-/** Calls per second that the instances need by the schedules in force, if each poll is one call. */
+/** Calls per second that the instances need by the schedules in force, each poll asking what the last one asked. */
 export function loadOf(watched: readonly Watched[], now: number): number {
   let perSecond = 0;
-  for (const each of watched) perSecond += 1_000 / each.scheduleAt(now).interval(now);
+  for (const each of watched) {
+    const interval = each.scheduleAt(now).interval(now);
+    perSecond += ((1 + each.calls) * 1_000) / interval;
+    if (each.target.rules.scheduledTasks) perSecond += scheduledRate(interval);
+  }
   return perSecond;
 }
 

@@ -89,6 +89,7 @@ export function instanceRules(
       repeat: stuck.repeat,
       learn: common.learn(stuck.learn),
     },
+    scheduledTasks: project.scheduled_tasks,
     mutedUntil: (now, task) =>
       mutedUntil(common.maintenance, { ...own, instance, task: task?.name ?? null }, now),
   };
@@ -119,6 +120,7 @@ export function orphanRules(config: Config, record: InstanceRecord): Rules {
     instance: { id: instanceId, name, engine },
     window: windowRules(config.window),
     stuck: commonStuck(config, common),
+    scheduledTasks: false,
     mutedUntil: () => null,
   };
 }

@@ -61,7 +61,7 @@ export class InstanceViews {
       intervalSeconds: Number.isFinite(interval) ? interval / 1_000 : null,
       failures: this.#failures(project.name, instanceId),
       maintenance: rules.mutedUntil(now, null) !== null,
-      scheduled: null,
+      scheduled: rules.scheduledTasks ? record.scheduled : null,
       removedAt: null,
     };
   }

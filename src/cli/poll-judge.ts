@@ -55,17 +55,22 @@ export function judgeListing(rules: Rules, listing: Listing, now: number): reado
     .map((task): JudgedTask => {
       const verdict = stuck.get(task.id) ?? null;
       const failure = task.status === "FAILED" ? (madeGood.has(task.id) ? "later_success" : "failed") : null;
-      const age = task.createdAt === null ? -1 : (listing.cloudNow - task.createdAt) / 1000;
+      const cloudNow = notBefore(task.createdAt, listing.cloudNow);
+      const age = task.createdAt === null ? -1 : (cloudNow - task.createdAt) / 1000;
       return {
         task,
         ageSeconds: age >= 0 ? age : null,
-        durationSeconds: durationSeconds(task, listing.cloudNow),
+        durationSeconds: durationSeconds(task, cloudNow),
         verdict: verdict?.kind ?? failure,
         threshold: verdict?.threshold ?? null,
       };
     })
     .sort((a, b) => (b.task.createdAt ?? 0) - (a.task.createdAt ?? 0) || (a.task.id < b.task.id ? -1 : 1));
 }
+
+/** The cloud tells its time to the second: a task may be up to one younger than that. */
+const notBefore = (createdAt: number | null, cloudNow: number): number =>
+  createdAt !== null && createdAt > cloudNow && createdAt < cloudNow + 1000 ? createdAt : cloudNow;
 
 /** Does somebody have to look at it? */
 export const alerts = ({ verdict }: Pick<JudgedTask, "verdict">): boolean =>

@@ -1,5 +1,6 @@
 import { type Engine, isKnownStatus, type ObservedTask } from "../core/task.ts";
-import type { ListedInstance, ScheduledTask } from "../ports/task-source.ts";
+import type { ScheduledTask } from "../core/state.ts";
+import type { ListedInstance } from "../ports/task-source.ts";
 import { type Fields, isFields } from "./json.ts";
 
 /** One row of a list: what it says, or what is wrong with it. A bad row never costs the others. */

@@ -2,8 +2,9 @@ import type { Decision, DecisionInput } from "./decision.ts";
 import { type Draft, decisionOf, draftOf, edit, releaseMuted, tasksOf } from "./draft.ts";
 import { expireFailures, isExpired, resolveByLaterSuccess } from "./failures.ts";
 import { type Coverage, isPruned, prune, pruneDue } from "./prune.ts";
-import type { InstanceRecord, TaskState } from "./state.ts";
-import { isFinal, isOpen, newerSighting, type ObservedTask } from "./task.ts";
+import { scheduledQuiet, watchScheduled } from "./scheduled.ts";
+import { type InstanceRecord, isOpenTask, type TaskState } from "./state.ts";
+import { isFinal, newerSighting, type ObservedTask } from "./task.ts";
 import { differs, discover, observe, vanish } from "./transitions.ts";
 import { applyJudgement, judge, repeatDue } from "./verdict.ts";
 
@@ -28,16 +29,19 @@ export function decide(input: DecisionInput): Decision {
   if (listing.complete) {
     for (const task of state.tasks.values()) {
       const gone = observation.lookups.get(task.id)?.kind === "gone";
-      if (gone && isOpen(task.status) && !seen.has(task.id) && !unread.has(task.id)) vanish(draft, task);
+      if (gone && isOpenTask(task) && !seen.has(task.id) && !unread.has(task.id)) vanish(draft, task);
     }
   }
   takeProgress(draft, input);
+  watchScheduled(draft, input, seen);
   if (draft.edits.size > 0) resolveByLaterSuccess(draft);
   expireFailures(draft);
   judgeAll(draft, input, seen);
   for (const task of tasksOf(draft)) releaseMuted(draft, task);
   if (listing.complete && state.record.baselineAt === null) setBaseline(draft, input);
-  prune(draft, seen, coverageOf(input));
+  // A plan that is still listed must find the task that it became.
+  const planned = new Set(draft.record.scheduled.map(({ id }) => id));
+  prune(draft, { has: (id) => seen.has(id) || planned.has(id) }, coverageOf(input));
 
   return decisionOf(draft, { ...draft.record, ...pick(record) });
 }
@@ -75,6 +79,7 @@ function isQuiet(input: DecisionInput): boolean {
   const { listing, lookups, progress } = observation;
   if (listing.malformed.length > 0) return false;
   if (listing.complete && state.record.baselineAt === null) return false;
+  if (!scheduledQuiet(input)) return false;
   for (const seen of listing.tasks) {
     const known = state.tasks.get(seen.id);
     if (known === undefined ? !isPruned(state.record, seen) : differs(known, seen, rules.privacy))
@@ -92,11 +97,11 @@ function isQuiet(input: DecisionInput): boolean {
   const times = { now, cloudNow: listing.cloudNow };
   for (const task of state.tasks.values()) {
     if (task.muted !== null || isExpired(task, rules.failures.keepOpen, now)) return false;
-    if (!isOpen(task.status)) continue;
+    if (!isOpenTask(task)) continue;
     if (repeatDue(task, rules.stuck.repeat, now)) return false;
     // Whether this instance itself saw the name go on is looked up only where it could make a difference.
     for (const executed of knowledge.executed(task.name) ? YES : EITHER) {
-      const verdict = judge(task, rules.stuck, knowledge, executed, times);
+      const verdict = judge(task, rules.stuck, knowledge, executed, times, progress.has(task.id));
       if (verdict?.kind !== task.verdict?.kind) return false;
     }
   }
@@ -148,7 +153,7 @@ function silence({ state, observation, rules, now, bornWatched }: DecisionInput)
 }
 
 const advances = (task: TaskState, ratio: number): boolean =>
-  ratio >= 0 && ratio <= 1 && isOpen(task.status) && (task.progress === null || ratio > task.progress.ratio);
+  ratio >= 0 && ratio <= 1 && isOpenTask(task) && (task.progress === null || ratio > task.progress.ratio);
 
 /** Only growth counts: a figure that goes up and down is not progress. */
 function takeProgress(draft: Draft, { observation, now }: DecisionInput): void {
@@ -175,10 +180,11 @@ function judgeAll(draft: Draft, input: DecisionInput, seen: ReadonlyMap<string, 
   };
   const open: TaskState[] = [];
   for (const task of tasksOf(draft)) {
-    if (isOpen(task.status) && (observation.listing.complete || seen.has(task.id))) open.push(task);
+    if (isOpenTask(task) && (observation.listing.complete || seen.has(task.id))) open.push(task);
   }
   for (const task of open) {
-    applyJudgement(draft, task, judge(task, rules.stuck, knowledge, executed, draft));
+    const told = observation.progress.has(task.id);
+    applyJudgement(draft, task, judge(task, rules.stuck, knowledge, executed, draft, told));
   }
 }
 
@@ -194,7 +200,7 @@ function setBaseline(draft: Draft, { state, observation, now }: DecisionInput): 
   let open = 0;
   for (const task of tasksOf(draft)) {
     tasks += 1;
-    if (isOpen(task.status)) open += 1;
+    if (isOpenTask(task)) open += 1;
   }
   if (state.record.baselineAt === null) draft.facts.push({ kind: "baseline", tasks, open });
 }

@@ -1,6 +1,6 @@
 import type { TaskwatchEvent } from "./event.ts";
 import type { Rules } from "./rules.ts";
-import type { InstanceRecord, InstanceState, TaskState, Threshold } from "./state.ts";
+import type { InstanceRecord, InstanceState, ScheduledTask, TaskState, Threshold } from "./state.ts";
 import type { Listing, Lookup } from "./task.ts";
 
 /** What one poll of one instance saw. */
@@ -14,6 +14,8 @@ export interface Observation {
   readonly lookups: ReadonlyMap<string, Lookup>;
   /** Progress ratios 0 to 1 of the tasks that were asked for it, by task id. */
   readonly progress: ReadonlyMap<string, number>;
+  /** The whole list of scheduled tasks; null where it was not asked for or not read. */
+  readonly scheduled: readonly ScheduledTask[] | null;
 }
 
 /** What the decision knows beyond the instance: the names' history, over all shards. */

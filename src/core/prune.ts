@@ -54,6 +54,11 @@ export function pruneDue(tasks: ReadonlyMap<string, TaskState>, coverage: Covera
   return settled > cap(coverage);
 }
 
+/** Ids that are still shown somewhere. */
+interface Listed {
+  has(id: string): boolean;
+}
+
 /**
  * Keeps the state bounded. Ended tasks go when no listing can show them any more: dated ones past `max_lookback`,
  * undated ones when a complete listing from `max_lookback` does not show them. Past the cap the oldest go too, shown
@@ -61,7 +66,7 @@ export function pruneDue(tasks: ReadonlyMap<string, TaskState>, coverage: Covera
  * `prunedBefore` is raised over each dated one, so that it is not news if it is shown again: every task of the
  * window that is older was recorded first, in this commit or an earlier one.
  */
-export function prune(draft: Draft, listed: ReadonlyMap<string, unknown>, coverage: Coverage): void {
+export function prune(draft: Draft, listed: Listed, coverage: Coverage): void {
   const line = horizon(coverage.window, coverage.cloudNow);
   const settled: TaskState[] = [];
   let overdue = false;
@@ -96,7 +101,7 @@ export function prune(draft: Draft, listed: ReadonlyMap<string, unknown>, covera
 function crowdOut(
   draft: Draft,
   tasks: readonly TaskState[],
-  listed: ReadonlyMap<string, unknown>,
+  listed: Listed,
   cloudNow: number,
   before: number | null,
 ): number | null {

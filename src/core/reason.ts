@@ -28,6 +28,6 @@ export const SOURCE_TEXT: Readonly<Record<ThresholdSource, string>> = {
   running_after: "running_after",
   queued_after: "queued_after",
   no_progress_after: "no_progress_after",
-  not_started: "the scheduled start",
+  not_started: "queued_after, from the planned start",
   learned: "learned from earlier runs",
 };

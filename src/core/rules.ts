@@ -7,6 +7,8 @@ export interface Rules {
   readonly instance: { readonly id: string; readonly name: string; readonly engine: Engine };
   readonly window: WindowRules;
   readonly stuck: StuckRules;
+  /** Also watch the list of scheduled tasks. */
+  readonly scheduledTasks: boolean;
   readonly failures: { readonly keepOpen: number | null };
   readonly webhooks: readonly WebhookRule[];
   /** End of the maintenance window that mutes this instance at a time, null when none does. */

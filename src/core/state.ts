@@ -1,5 +1,5 @@
 import type { Cause } from "./cause.ts";
-import type { Engine } from "./task.ts";
+import { type Engine, isOpen } from "./task.ts";
 
 /** What the store keeps, and what the owner of a shard holds in memory. All times are epoch milliseconds. */
 
@@ -74,6 +74,25 @@ export interface TaskState {
   readonly progress: { readonly ratio: number; readonly since: number } | null;
   /** The incident's opening event was held back by maintenance: what to send when the window ends. */
   readonly muted: MutedOpening | null;
+  /**
+   * Planned start of a scheduled task that did not start in time: such a one is known by the scheduled list alone,
+   * and followed there. Null for every task of the task list, also for one that was scheduled before.
+   */
+  readonly scheduleAt: number | null;
+}
+
+/** Open in the task list; a scheduled task that waits for its start is not, nor one that is only seen as scheduled. */
+export const isOpenTask = (task: Pick<TaskState, "status" | "scheduleAt">): boolean =>
+  task.scheduleAt === null && isOpen(task.status);
+
+/** One row of the list of scheduled tasks, which is a list beside the task list. */
+export interface ScheduledTask {
+  readonly id: string;
+  readonly name: string;
+  readonly status: string;
+  /** Planned start by the cloud's clock; null where unreadable. */
+  readonly scheduleAt: number | null;
+  readonly createdAt: number | null;
 }
 
 /** An opening that happened in a maintenance window. It is sent under the same id if it still holds afterwards. */
@@ -110,6 +129,8 @@ export interface InstanceRecord {
   readonly counts: Readonly<Record<string, number>>;
   /** Per task name, the updated_at of the last task that ended SUCCESS and FAILED. */
   readonly ended: readonly NameEnds[];
+  /** Those that wait for their start, the next one first, as they were last read; none where they are not watched. */
+  readonly scheduled: readonly ScheduledTask[];
 }
 
 export interface NameEnds {

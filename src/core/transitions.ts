@@ -26,6 +26,7 @@ export function differs(known: TaskState, seen: ObservedTask, privacy: Rules["pr
   return (
     known.status !== seen.status ||
     known.unlisted ||
+    known.scheduleAt !== null ||
     known.name !== seen.name ||
     (seen.createdAt !== null && seen.createdAt !== known.createdAt) ||
     (seen.updatedAt !== null && (known.updatedAt === null || seen.updatedAt > known.updatedAt)) ||
@@ -53,6 +54,10 @@ export const isStale = (known: TaskState, seen: ObservedTask): boolean =>
 /** Takes what a sighting of a known task tells, and tells of a change of its status. */
 export function observe(draft: Draft, known: TaskState, seen: ObservedTask): void {
   if (!differs(known, seen, draft.rules.privacy)) return;
+  if (known.scheduleAt !== null) {
+    begin(draft, known, seen);
+    return;
+  }
   if (isStale(known, seen)) {
     const reason = `shown as ${seen.status} with an older updated_at than ${known.status}`;
     draft.facts.push({ kind: "stale_sighting", taskId: known.id, reason });
@@ -66,31 +71,44 @@ export function observe(draft: Draft, known: TaskState, seen: ObservedTask): voi
   else if (isFinal(task.status)) noteEnd(draft, task);
 }
 
+/** A scheduled task that did not start in time has started after all: from now on it is a task like any. */
+function begin(draft: Draft, known: TaskState, seen: ObservedTask): void {
+  const task = edit(draft, known);
+  task.scheduleAt = null;
+  task.acknowledged = null;
+  copySighting(draft, task, seen, true);
+  enter(draft, task, null, `a scheduled task, first seen as ${seen.status}`);
+}
+
+/** A task of which nothing is known yet but what every row tells. */
+export const newTask = (id: string, name: string, status: string, now: number): Editable<TaskState> => ({
+  id,
+  name,
+  status,
+  userName: null,
+  params: null,
+  createdAt: null,
+  updatedAt: null,
+  seenAt: now,
+  sequence: 0,
+  counts: {},
+  verdict: null,
+  failedAt: null,
+  acknowledged: null,
+  informed: [],
+  executed: false,
+  unlisted: false,
+  progress: null,
+  muted: null,
+  scheduleAt: null,
+});
+
 /**
  * Records a task that was not known. `silent` for what had ended before the instance was first polled: recorded,
  * and learned from, but nobody is told.
  */
 export function discover(draft: Draft, seen: ObservedTask, silent: boolean): void {
-  const task: Editable<TaskState> = {
-    id: seen.id,
-    name: seen.name,
-    status: seen.status,
-    userName: null,
-    params: null,
-    createdAt: null,
-    updatedAt: null,
-    seenAt: draft.now,
-    sequence: 0,
-    counts: {},
-    verdict: null,
-    failedAt: null,
-    acknowledged: null,
-    informed: [],
-    executed: false,
-    unlisted: false,
-    progress: null,
-    muted: null,
-  };
+  const task = newTask(seen.id, seen.name, seen.status, draft.now);
   draft.edits.set(task.id, task);
   copySighting(draft, task, seen, true);
   if (!silent) {
@@ -115,7 +133,7 @@ function copySighting(draft: Draft, task: Editable<TaskState>, seen: ObservedTas
 }
 
 /** The task entered its status from `from`, or was first seen in it: what that tells, ends and begins. */
-function enter(draft: Draft, task: Editable<TaskState>, from: string | null, reason: string): void {
+export function enter(draft: Draft, task: Editable<TaskState>, from: string | null, reason: string): void {
   const { status } = task;
   const verdict = task.verdict;
   if (isFinal(status)) task.verdict = null;
@@ -163,7 +181,7 @@ function enter(draft: Draft, task: Editable<TaskState>, from: string | null, rea
     );
   }
 
-  if (isExecution(status) && !task.executed) {
+  if (isExecution(status) && !task.executed && task.scheduleAt === null) {
     task.executed = true;
     draft.learned.push({ name: task.name, executed: true, seconds: null, at: draft.cloudNow });
   }
@@ -201,10 +219,14 @@ function learnRun(draft: Draft, task: TaskState): void {
  * An open task that a complete listing does not show and that is not there by its id. The state says DELETED from
  * now on; the event tells the status that it had. If it is shown again after all, that is a transition like any.
  */
-export function vanish(draft: Draft, known: TaskState): void {
+export function vanish(
+  draft: Draft,
+  known: TaskState,
+  how = "gone from the list and not found by its id",
+): void {
   const task = edit(draft, known);
   const { status, verdict } = task;
-  const reason = `${status}, gone from the list and not found by its id`;
+  const reason = `${status}, ${how}`;
   tell(draft, task, {
     type: "task.vanished",
     happening: `vanished:${keyPart(status)}`,

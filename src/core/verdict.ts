@@ -1,3 +1,4 @@
+import { iso } from "./data.ts";
 import type { Knowledge } from "./decision.ts";
 import { type Draft, edit, tellClosing, tellOpening } from "./draft.ts";
 import { SOURCE_TEXT, spell } from "./reason.ts";
@@ -43,6 +44,7 @@ export const limitOf = (
  * The verdict that an open task deserves now, null for none. One that it has is not taken back while the same
  * limit holds, although a clock may have gone back; nor because a learned limit moved, which would flap.
  * Age comes before progress: a task has one verdict at a time, and over its limit is the plainer one.
+ * `told`: did this poll hear of its progress? Only then is it said to have none.
  */
 export function judge(
   task: TaskState,
@@ -50,6 +52,7 @@ export function judge(
   knowledge: Knowledge,
   executed: (name: string) => boolean,
   times: Times,
+  told: boolean,
 ): Judgement | null {
   if (isFinal(task.status) || task.acknowledged !== null) return null;
   const { verdict } = task;
@@ -63,6 +66,7 @@ export function judge(
   if (
     stuck.noProgressAfter !== null &&
     task.progress !== null &&
+    (told || verdict?.kind === "no_progress") &&
     times.now - task.progress.since > stuck.noProgressAfter
   ) {
     const seconds = stuck.noProgressAfter / 1000;
@@ -75,8 +79,13 @@ export function judge(
 export const repeatDue = (task: TaskState, repeat: number | null, now: number): boolean =>
   repeat !== null && task.verdict !== null && Math.abs(now - task.verdict.announcedAt) >= repeat;
 
-/** Commits the judgement of an open task: once per task and verdict, again on a change, and as `stuck.repeat` asks. */
-export function applyJudgement(draft: Draft, task: TaskState, judgement: Judgement | null): void {
+/** Commits the judgement of an open task, `why` with its end: once per task and verdict, again on a change, and as `stuck.repeat` asks. */
+export function applyJudgement(
+  draft: Draft,
+  task: TaskState,
+  judgement: Judgement | null,
+  why = task.status,
+): void {
   const before = task.verdict;
   if (judgement === null) {
     if (before === null) return;
@@ -86,7 +95,7 @@ export function applyJudgement(draft: Draft, task: TaskState, judgement: Judgeme
       draft,
       copy,
       { from: "stuck", resolution: "moved_on" },
-      { reason: `no longer ${before.kind}: ${task.status}`, previous_verdict: before.kind, was_stuck: true },
+      { reason: `no longer ${before.kind}: ${why}`, previous_verdict: before.kind, was_stuck: true },
     );
     return;
   }
@@ -133,6 +142,10 @@ function explain(task: TaskState, { kind, threshold }: Judgement, times: Times):
   if (kind === "no_progress" && task.progress !== null) {
     const idle = spell((times.now - task.progress.since) / 1000);
     return `at ${Math.round(task.progress.ratio * 100)} % for ${idle}, ${limit}`;
+  }
+  if (kind === "not_started" && task.scheduleAt !== null) {
+    const late = spell((times.cloudNow - task.scheduleAt) / 1000);
+    return `planned for ${iso(task.scheduleAt)}, still ${task.status} ${late} later, ${limit}`;
   }
   return `${task.status}, age ${spell(ageSeconds(task, times))}, ${limit}`;
 }

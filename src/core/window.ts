@@ -1,8 +1,8 @@
 import type { Knowledge } from "./decision.ts";
 import { hash } from "./hash.ts";
 import type { Rules, WindowRules } from "./rules.ts";
-import { type InstanceRecord, type InstanceState, instanceKey } from "./state.ts";
-import { isOpen, type Listing, type Window } from "./task.ts";
+import { type InstanceRecord, type InstanceState, instanceKey, isOpenTask } from "./state.ts";
+import type { Listing, Window } from "./task.ts";
 import { ageSeconds, limitOf } from "./verdict.ts";
 
 /** Beyond now, for clocks that differ: a task must not be left out for being created "later". */
@@ -65,7 +65,7 @@ export function followUps(state: InstanceState, listing: Listing): readonly stri
   let shown: Set<string> | null = null;
   const ids: string[] = [];
   for (const task of state.tasks.values()) {
-    if (!isOpen(task.status)) continue;
+    if (!isOpenTask(task)) continue;
     if (shown === null) {
       shown = new Set();
       for (const row of listing.tasks) shown.add(row.id);
@@ -87,10 +87,11 @@ export function progressAsks(
   now: number,
   cloudNow: number,
 ): readonly string[] {
-  if (rules.stuck.noProgressAfter === null) return [];
+  // The API of RabbitMQ has no such call.
+  if (rules.stuck.noProgressAfter === null || rules.instance.engine === "rabbitmq") return [];
   const ids: string[] = [];
   for (const task of state.tasks.values()) {
-    if (!isOpen(task.status) || task.acknowledged !== null) continue;
+    if (!isOpenTask(task) || task.acknowledged !== null) continue;
     const limit = limitOf(rules.stuck, knowledge, task, knowledge.executed(task.name));
     if (ageSeconds(task, { now, cloudNow }) > limit.seconds / 2) ids.push(task.id);
   }

@@ -67,6 +67,7 @@ export const counting = (metrics: Metrics): Handlers => ({
   "project.down": nothing,
   "project.up": nothing,
   "discovery.failed": nothing,
+  "ask.failed": nothing,
   "maintenance.opened": nothing,
   "maintenance.closed": nothing,
   "shard.loaded": nothing,

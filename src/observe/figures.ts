@@ -1,4 +1,5 @@
-import { isOpen, statusLabel } from "../core/task.ts";
+import { isOpenTask } from "../core/state.ts";
+import { statusLabel } from "../core/task.ts";
 import type { Counts, Lingering, Recent } from "./recent.ts";
 import type { TaskNames } from "./task-names.ts";
 import { escapeLabel } from "./text-format.ts";
@@ -46,7 +47,7 @@ export function figuresOf(view: InstanceView, { names, recent, now, endsSince }:
   const one = view.removedAt === null ? 1 : 0;
   for (const task of view.tasks) {
     const name = names.pair(project, task.name);
-    if (isOpen(task.status)) {
+    if (isOpenTask(task)) {
       open = add(open, `${name},status="${statusLabel(task.status)}"`, one);
       if (task.createdAt !== null) oldestOpen = lowest(oldestOpen, name, task.createdAt);
       if (task.progress !== null) progress = lowest(progress, name, task.progress.ratio);

@@ -1,5 +1,4 @@
-import type { InstanceRecord, TaskState } from "../core/state.ts";
-import type { ScheduledTask } from "../ports/task-source.ts";
+import type { InstanceRecord, ScheduledTask, TaskState } from "../core/state.ts";
 
 /** One instance as `/metrics` sees it: filled from the owner's memory, read within one turn of the event loop. */
 export interface InstanceView {

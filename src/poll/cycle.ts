@@ -1,9 +1,10 @@
 import { decide } from "../core/decide.ts";
 import type { Decision, Knowledge } from "../core/decision.ts";
 import type { InstanceState } from "../core/state.ts";
-import type { Listing, Lookup } from "../core/task.ts";
-import { followUps, progressAsks, type Query, queryWindow } from "../core/window.ts";
+import type { Listing } from "../core/task.ts";
+import { type Query, queryWindow } from "../core/window.ts";
 import type { Clock } from "../ports/clock.ts";
+import { type Asked, askBeside } from "./asks.ts";
 import type { Shard } from "./shard.ts";
 import { newRecord, type Target } from "./target.ts";
 import { commitDecision } from "./writer.ts";
@@ -16,21 +17,23 @@ export interface CycleResult {
   readonly decision: Decision | null;
   /** The stretch of time that no poll covers any more; null for none. */
   readonly outage: Query["outage"];
-  readonly calls: number;
+  /** What was asked beside the listing. */
+  readonly asked: Asked;
 }
 
 /** A foreign write beside the daemon is rare; twice in a row means that something is wrong. */
 const TRIES = 3;
 
 /**
- * One poll of one instance, from the question to the commit. Rejects with the `CloudError` of the first page, the
- * `StoreError` of the commit, or the signal's reason.
+ * One poll of one instance, with the list of scheduled tasks where that is due, from the question to the commit.
+ * Rejects with the `CloudError` of the first page, the `StoreError` of the commit, or the signal's reason.
  */
 export async function pollOnce(
   target: Target,
   shard: Shard,
   knowledge: Knowledge,
   clock: Clock,
+  withScheduled: boolean,
   signal: AbortSignal,
 ): Promise<CycleResult> {
   const startedAt = clock.now();
@@ -40,17 +43,10 @@ export async function pollOnce(
   const listing = await source.list(target.instanceId, window, signal);
   const now = clock.now();
   project.skew.ms = listing.cloudNow - now;
-  const lookups = new Map<string, Lookup>();
-  for (const taskId of followUps(before, listing)) {
-    lookups.set(taskId, await source.show(target.instanceId, taskId, signal));
-  }
-  const progress = new Map<string, number>();
-  for (const taskId of progressAsks(before, rules, knowledge, now, listing.cloudNow)) {
-    const ratio = await source.progress(target.instanceId, taskId, signal);
-    if (ratio !== null) progress.set(taskId, ratio);
-  }
-  const observation = { listing, startedAt, deep, lookups, progress };
-  const seen = { outage, listing, calls: 1 + lookups.size + progress.size };
+  const asked = await askBeside(target, before, listing, knowledge, now, withScheduled, signal);
+  const { lookups, progress, scheduled } = asked;
+  const observation = { listing, startedAt, deep, lookups, progress, scheduled };
+  const seen = { outage, listing, asked };
   for (let tries = 0; tries < TRIES; tries++) {
     signal.throwIfAborted();
     const state = tries === 0 ? before : await stateOf(target, shard);

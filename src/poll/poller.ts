@@ -205,7 +205,8 @@ export class Poller {
       target.project.gate.prepay(signal);
       if (target.announce && !watched.state) await this.#announce(watched);
       const known = knowledge.of(target.project.id, target.rules.stuck.learn);
-      result = await pollOnce(target, shard, known, clock, signal);
+      result = await pollOnce(target, shard, known, clock, watched.scheduledDue(started), signal);
+      watched.asked(result.asked, started);
       this.#tell(watched, result);
     } catch (error) {
       failure = error;
@@ -219,17 +220,17 @@ export class Poller {
       leave();
     }
     if (signal.aborted) return;
-    const calls = result?.calls ?? 1;
+    const calls = 1 + (result?.asked.calls ?? 0) + (result?.asked.scheduledAsked ? 1 : 0);
     this.#projects.get(target.project.id)?.polls.queue.spentMore(active, calls - 1);
-    const cause = result ? result.listing.cause : causeOf(failure);
+    const trouble = troubleOf(result, failure);
     emit({
       kind: "poll.finished",
       ...targetNames(target),
       seconds: (clock.monotonic() - started) / 1_000,
       lagSeconds: Math.max(0, started - dueAt) / 1_000,
-      complete: result?.listing.complete ?? false,
-      cause,
-      error: failure ?? result?.listing.gap,
+      complete: trouble === null,
+      cause: trouble?.cause ?? null,
+      error: failure ?? trouble?.error,
       calls,
     });
     if (watched.dueAgain !== null) {
@@ -246,17 +247,17 @@ export class Poller {
     // A store that does not answer says nothing about the instance.
     if (failure instanceof StoreError || result?.kind === "fenced") return;
     watched.lastPollAt = now;
-    if (result?.listing.complete) {
-      watched.up = true;
-      watched.streak = null;
-      watched.throttled = 0;
-    } else {
-      const cause = (result ? result.listing.cause : causeOf(failure)) ?? "bad_response";
-      watched.up = false;
+    const trouble = troubleOf(result, failure);
+    watched.up = trouble === null;
+    if (trouble === null) watched.streak = null;
+    else {
       const { count = 0, since = now } = watched.streak ?? {};
-      watched.streak = { count: count + 1, since, cause };
-      watched.throttled = cause === "throttled" ? watched.throttled + 1 : 0;
+      watched.streak = { count: count + 1, since, cause: trouble.cause ?? "bad_response" };
     }
+    const throttled =
+      trouble?.cause === "throttled" ||
+      result?.asked.failures.some(({ error }) => error.reason === "throttled");
+    watched.throttled = throttled ? watched.throttled + 1 : 0;
     watched.nextDue = this.#nextDue(watched, now);
     if (watched.streak?.cause !== "not_found") watched.notFoundSince = null;
     else if (watched.target.discovered) await this.#notFound(watched, now);
@@ -284,8 +285,9 @@ export class Poller {
     await this.#options.onLeft(watched.target);
   }
 
-  #tell({ target, shard }: Watched, { decision, outage }: CycleResult): void {
+  #tell({ target, shard }: Watched, { decision, outage, asked }: CycleResult): void {
     const { emit, committed } = this.#options;
+    for (const each of asked.failures) emit({ kind: "ask.failed", ...targetNames(target), ...each });
     if (outage) emit({ kind: "fact", ...targetNames(target), fact: { kind: "outage", ...outage } });
     for (const fact of decision?.facts ?? []) emit({ kind: "fact", ...targetNames(target), fact });
     if (decision && decision.events.length > 0) committed(shard, decision.events);
@@ -297,3 +299,16 @@ export class Poller {
 }
 
 const causeOf = (failure: unknown): Cause | null => (failure instanceof CloudError ? failure.reason : null);
+
+/** Why a poll did not tell all that it was to tell; null if it did. `cause` is null for what is not the cloud's. */
+function troubleOf(
+  result: CycleResult | null,
+  failure: unknown,
+): { readonly cause: Cause | null; readonly error: unknown } | null {
+  if (!result) return { cause: causeOf(failure), error: failure };
+  const { listing, asked } = result;
+  if (!listing.complete) return { cause: listing.cause, error: listing.gap };
+  // An open task that the listing does not show is known by its id alone.
+  const missed = asked.failures.find(({ operation }) => operation === "show_task");
+  return missed ? { cause: missed.error.reason, error: missed.error } : null;
+}

@@ -68,6 +68,7 @@ export function newRecord(
     unreachable: null,
     counts: {},
     ended: [],
+    scheduled: [],
   };
 }
 

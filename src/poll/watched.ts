@@ -1,6 +1,6 @@
 import type { Streak } from "../core/health.ts";
-import type { InstanceState } from "../core/state.ts";
-import { isOpen } from "../core/task.ts";
+import { type InstanceState, isOpenTask } from "../core/state.ts";
+import { type Asked, SCHEDULED_EVERY_MS } from "./asks.ts";
 import type { Schedule } from "./schedule.ts";
 import type { Shard } from "./shard.ts";
 import type { Target } from "./target.ts";
@@ -21,6 +21,10 @@ export class Watched {
   streak: Streak | null = null;
   /** Local time of the first of the polls in a row that said that there is no such instance; null when none did. */
   notFoundSince: number | null = null;
+  /** Calls for lookups and progress in the last poll: what the instance needs beside its listings. */
+  calls = 0;
+  /** Monotonic time of the last poll that asked for the scheduled tasks. */
+  #scheduledAt = Number.NEGATIVE_INFINITY;
   /** Throttled polls in a row: the waits grow with it. */
   throttled = 0;
 
@@ -45,7 +49,7 @@ export class Watched {
   /** Open tasks that are neither stuck nor acknowledged: somebody waits for their end. */
   get active(): boolean {
     for (const task of this.state?.tasks.values() ?? []) {
-      if (isOpen(task.status) && !task.verdict && !task.acknowledged && !task.unlisted) return true;
+      if (isOpenTask(task) && !task.verdict && !task.acknowledged) return true;
     }
     return false;
   }
@@ -58,6 +62,18 @@ export class Watched {
     const { schedule, activeSchedule } = this.target;
     if (activeSchedule === null || activeSchedule.interval(now) >= schedule.interval(now)) return schedule;
     return this.active ? activeSchedule : schedule;
+  }
+
+  /** @param startedAt of a poll, monotonic */
+  scheduledDue(startedAt: number): boolean {
+    // Polls are an interval apart but for a moment more or less, which must not cost a whole interval.
+    const due = this.#scheduledAt + SCHEDULED_EVERY_MS * 0.9;
+    return this.target.rules.scheduledTasks && startedAt >= due;
+  }
+
+  asked({ calls, scheduledAsked }: Asked, startedAt: number): void {
+    this.calls = calls;
+    if (scheduledAsked) this.#scheduledAt = startedAt;
   }
 
   leave(): void {

@@ -1,3 +1,4 @@
+import type { ScheduledTask } from "../core/state.ts";
 import type { Engine, Listing, Lookup, Window } from "../core/task.ts";
 
 /** One project's cloud API. Every method rejects with a `CloudError`, or with the signal's reason when aborted. */
@@ -10,6 +11,7 @@ export interface TaskSource {
   progress(instanceId: string, taskId: string, signal: AbortSignal): Promise<number | null>;
   /** One page walk over all instances of one engine. */
   instances(engine: Engine, signal: AbortSignal): Promise<readonly ListedInstance[]>;
+  /** All of the list, or a rejection: a part of it would not tell what is not there. */
   scheduled(instanceId: string, signal: AbortSignal): Promise<readonly ScheduledTask[]>;
 }
 
@@ -20,13 +22,4 @@ export interface ListedInstance {
   /** Epoch milliseconds; null where unreadable. */
   readonly createdAt: number | null;
   readonly status: string;
-}
-
-export interface ScheduledTask {
-  readonly id: string;
-  readonly name: string;
-  readonly status: string;
-  /** Epoch milliseconds of the planned start; null where unreadable. */
-  readonly scheduleAt: number | null;
-  readonly createdAt: number | null;
 }

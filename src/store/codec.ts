@@ -2,8 +2,10 @@ import { CAUSES } from "../core/cause.ts";
 import {
   type Acknowledgement,
   type InstanceRecord,
+  isOpenTask,
   type MutedOpening,
   type NameEnds,
+  type ScheduledTask,
   type TaskState,
   type Threshold,
   type ThresholdSource,
@@ -12,7 +14,6 @@ import {
   type Verdict,
 } from "../core/state.ts";
 import type { Engine } from "../core/task.ts";
-import { isOpen } from "../core/task.ts";
 import { StoreError } from "../errors.ts";
 
 /**
@@ -42,7 +43,7 @@ export const FAILED = 4;
 /** A task with any flag is part of what `load` returns. */
 export function taskFlags(task: TaskState): number {
   return (
-    (isOpen(task.status) ? OPEN : 0) |
+    (isOpenTask(task) ? OPEN : 0) |
     (task.verdict === null ? 0 : STUCK) |
     (task.failedAt === null ? 0 : FAILED)
   );
@@ -73,6 +74,7 @@ export function decodeTask(id: string, text: string): TaskState {
     unlisted: flagOf(fields, "unlisted"),
     progress: orNull(fields, "progress", progressOf),
     muted: orNull(fields, "muted", mutedOf),
+    scheduleAt: orNull(fields, "scheduleAt", numberOf),
   }));
 }
 
@@ -100,6 +102,7 @@ export function decodeRecord(key: string, text: string, times: RecordTimes): Ins
     unreachable: orNull(fields, "unreachable", unreachableOf),
     counts: countsOf(fields),
     ended: listOf(fields, "ended").map(endsOf),
+    scheduled: listOf(fields, "scheduled").map(scheduledOf),
   }));
 }
 
@@ -254,6 +257,17 @@ function unreachableOf(fields: Fields, key: string): Unreachable {
     cause: oneOf(unreachable, "cause", CAUSES),
     informed: textsOf(unreachable, "informed"),
     muted: orNull(unreachable, "muted", mutedOf),
+  };
+}
+
+function scheduledOf(item: unknown): ScheduledTask {
+  const row = fieldsOf(item, "scheduled");
+  return {
+    id: textOf(row, "id"),
+    name: textOf(row, "name"),
+    status: textOf(row, "status"),
+    scheduleAt: orNull(row, "scheduleAt", numberOf),
+    createdAt: orNull(row, "createdAt", numberOf),
   };
 }
 

@@ -3,7 +3,7 @@ import { decide } from "../../src/core/decide.ts";
 import type { Decision, DecisionInput, Knowledge } from "../../src/core/decision.ts";
 import type { TaskwatchEvent } from "../../src/core/event.ts";
 import type { Rules, StuckRules, WebhookRule, WindowRules } from "../../src/core/rules.ts";
-import type { InstanceRecord, InstanceState, TaskState } from "../../src/core/state.ts";
+import type { InstanceRecord, InstanceState, ScheduledTask, TaskState } from "../../src/core/state.ts";
 import type { Listing, Lookup, ObservedTask } from "../../src/core/task.ts";
 
 export const SECOND = 1000;
@@ -32,6 +32,7 @@ export const webhook = (name: string, types: readonly string[]): WebhookRule => 
 export interface RuleChanges {
   readonly window?: Partial<WindowRules>;
   readonly stuck?: Partial<StuckRules>;
+  readonly scheduledTasks?: boolean;
   readonly keepOpen?: number | null;
   readonly webhooks?: readonly WebhookRule[];
   readonly mutedUntil?: Rules["mutedUntil"];
@@ -69,6 +70,7 @@ export function rulesOf(changes: RuleChanges = {}): Rules {
       },
       ...changes.stuck,
     },
+    scheduledTasks: changes.scheduledTasks ?? false,
     failures: { keepOpen: changes.keepOpen === undefined ? 7 * DAY : changes.keepOpen },
     webhooks: changes.webhooks ?? [webhook("ops", INFORMED_BY_DEFAULT)],
     mutedUntil: changes.mutedUntil ?? (() => null),
@@ -90,6 +92,7 @@ export const recordOf = (changes: Partial<InstanceRecord> = {}): InstanceRecord 
   unreachable: null,
   counts: {},
   ended: [],
+  scheduled: [],
   ...changes,
 });
 
@@ -129,6 +132,7 @@ export interface PollChanges {
   readonly malformed?: Listing["malformed"];
   readonly lookups?: Readonly<Record<string, Lookup>>;
   readonly progress?: Readonly<Record<string, number>>;
+  readonly scheduled?: readonly ScheduledTask[] | null;
   readonly rules?: Rules;
   readonly knowledge?: Knowledge;
   readonly bornWatched?: boolean;
@@ -163,6 +167,7 @@ export function inputOf(
       deep,
       lookups: new Map(Object.entries(changes.lookups ?? {})),
       progress: new Map(Object.entries(changes.progress ?? {})),
+      scheduled: changes.scheduled ?? null,
     },
     rules,
     knowledge: changes.knowledge ?? ALL_EXECUTE,

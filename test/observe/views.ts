@@ -16,6 +16,7 @@ export const record = (over: Partial<InstanceRecord> = {}): InstanceRecord => ({
   unreachable: null,
   counts: {},
   ended: [],
+  scheduled: [],
   ...over,
 });
 
@@ -36,6 +37,7 @@ export const task = (over: Partial<TaskState> = {}): TaskState => ({
   informed: [],
   executed: true,
   unlisted: false,
+  scheduleAt: null,
   progress: null,
   muted: null,
   ...over,

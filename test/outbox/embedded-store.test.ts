@@ -41,6 +41,7 @@ const record: InstanceRecord = {
   unreachable: null,
   counts: {},
   ended: [],
+  scheduled: [],
 };
 
 class Daemon {

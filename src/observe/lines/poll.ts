@@ -10,6 +10,8 @@ export function pollLines(log: Log): Handlers<Kinds> {
   const logger = log.component("poll");
   /** Instances that were said to be down, with the polls that failed since they answered last. */
   const down = new Map<string, { failedPolls: number }>();
+  /** Instances and what could not be asked of them: said once, then at debug. */
+  const asksFailed = new Set<string>();
   const downProjects = new Set<string>();
   const keyOf = (event: OfInstance): string => `${event.project}/${event.instanceId}`;
   return {
@@ -61,6 +63,16 @@ export function pollLines(log: Log): Handlers<Kinds> {
     "project.up": ({ project, downSeconds }) => {
       downProjects.delete(project);
       logger.info({ project, down_seconds: round(downSeconds) }, "project is reachable again");
+    },
+    "ask.failed": (event) => {
+      const { operation, error } = event;
+      const key = `${keyOf(event)} ${operation}`;
+      const level = asksFailed.has(key) ? "debug" : "warn";
+      asksFailed.add(key);
+      logger[level](
+        { ...instanceFields(event), operation, err: error },
+        "what a listing does not tell could not be asked",
+      );
     },
     "maintenance.opened": ({ window, until }) =>
       logger.info({ window, until: iso(until) }, "maintenance window opened"),

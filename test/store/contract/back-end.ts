@@ -55,6 +55,7 @@ export const record = (part: Partial<InstanceRecord> = {}): InstanceRecord => ({
   unreachable: null,
   counts: {},
   ended: [],
+  scheduled: [],
   ...part,
 });
 
@@ -99,6 +100,7 @@ export const task = (id: string, part: Partial<TaskState> = {}): TaskState => ({
   informed: [],
   executed: false,
   unlisted: false,
+  scheduleAt: null,
   progress: null,
   muted: null,
   ...part,

@@ -1,0 +1,87 @@
+import type { Knowledge } from "../core/decision.ts";
+import type { InstanceState, ScheduledTask } from "../core/state.ts";
+import type { Listing, Lookup } from "../core/task.ts";
+import { followUps, progressAsks } from "../core/window.ts";
+import { CloudError } from "../errors.ts";
+import type { Operation } from "../ports/call-gate.ts";
+import type { Target } from "./target.ts";
+
+/**
+ * The list of scheduled tasks is read once in so long, at most with every poll. It may be that much later until
+ * `not_started` is told, against a limit of 15 minutes; for an idle instance it is a fifth of a call per minute.
+ */
+export const SCHEDULED_EVERY_MS = 300_000;
+
+/** Calls per second that this costs an instance that is polled at an interval. */
+export const scheduledRate = (interval: number): number => 1_000 / Math.max(interval, SCHEDULED_EVERY_MS);
+
+/** An ask beside the listing that got no answer. */
+export interface AskFailure {
+  readonly operation: Operation;
+  readonly error: CloudError;
+}
+
+/** What a poll asked beyond the listing. */
+export interface Asked {
+  readonly lookups: ReadonlyMap<string, Lookup>;
+  readonly progress: ReadonlyMap<string, number>;
+  readonly scheduled: readonly ScheduledTask[] | null;
+  /** Calls for lookups and progress. */
+  readonly calls: number;
+  readonly scheduledAsked: boolean;
+  readonly failures: readonly AskFailure[];
+}
+
+/** After these, what is left to ask waits for the next poll: more calls would make it worse, or get no answer. */
+const ENOUGH: ReadonlySet<string> = new Set(["throttled", "credentials_rejected", "clock_skew"]);
+
+/**
+ * Asks for what the listing does not tell: open tasks that it does not show, progress, scheduled tasks. A failure
+ * ends the asks of its kind and costs what they would have told, never the listing. Rejects with anything that is
+ * not a `CloudError`, such as the signal's reason.
+ */
+export async function askBeside(
+  { source, instanceId, rules }: Target,
+  before: InstanceState,
+  listing: Listing,
+  knowledge: Knowledge,
+  now: number,
+  withScheduled: boolean,
+  signal: AbortSignal,
+): Promise<Asked> {
+  const lookups = new Map<string, Lookup>();
+  const progress = new Map<string, number>();
+  const failures: AskFailure[] = [];
+  let scheduled: Asked["scheduled"] = null;
+  let calls = 0;
+  let scheduledAsked = false;
+  const attempt = async (operation: Operation, ask: () => Promise<void>): Promise<void> => {
+    if (failures.some(({ error }) => ENOUGH.has(error.reason))) return;
+    try {
+      await ask();
+    } catch (error) {
+      if (!(error instanceof CloudError)) throw error;
+      failures.push({ operation, error });
+    }
+  };
+  await attempt("show_task", async () => {
+    for (const taskId of followUps(before, listing)) {
+      calls += 1;
+      lookups.set(taskId, await source.show(instanceId, taskId, signal));
+    }
+  });
+  await attempt("task_progress", async () => {
+    for (const taskId of progressAsks(before, rules, knowledge, now, listing.cloudNow)) {
+      calls += 1;
+      const ratio = await source.progress(instanceId, taskId, signal);
+      if (ratio !== null) progress.set(taskId, ratio);
+    }
+  });
+  if (withScheduled) {
+    await attempt("list_scheduled_tasks", async () => {
+      scheduledAsked = true;
+      scheduled = await source.scheduled(instanceId, signal);
+    });
+  }
+  return { lookups, progress, scheduled, calls, scheduledAsked, failures };
+}
