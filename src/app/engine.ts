@@ -16,9 +16,10 @@ import type { Emit } from "../ports/telemetry.ts";
 import { every } from "./chores.ts";
 import type { CleanupStack } from "./cleanup-stack.ts";
 import { Gates } from "./gates.ts";
+import { MaintenanceWatch } from "./maintenance-watch.ts";
 import { loadOf, thresholdsOf } from "./outlook.ts";
 import { Projects } from "./projects.ts";
-import { commonRules, orphanRules } from "./rules.ts";
+import { type CommonRules, commonRules, orphanRules } from "./rules.ts";
 import type { InstanceViews } from "./views.ts";
 
 /** A handover on SIGTERM, and the notice of a command's write, take no longer than this. */
@@ -26,6 +27,8 @@ const LEASE_TICK_MS = 500;
 const GUARDS_MS = 2_000;
 const COUNTS_MS = 5_000;
 const DISCOVERY_MS = 2_000;
+const NAMES_MS = 30_000;
+const TIME_MS = 5_000;
 const FLUSH_MS = 10_000;
 const PRUNE_MS = 60_000;
 /** Replicas read a changed configuration at different moments; one process is of one mind with itself. */
@@ -57,15 +60,19 @@ export class Engine {
   readonly #keeper: ShardKeeper;
   readonly #workers: WebhookWorkers;
   readonly #leavers: Leavers;
+  readonly #maintenance: MaintenanceWatch;
   #config: Config;
   #targets: ReturnType<Projects["watched"]> = { projects: [], targets: [] };
   #keys: ReadonlySet<string> = new Set();
   #judging = false;
+  #common: CommonRules;
 
   constructor(config: Config, options: EngineOptions) {
     const { store, clock, random, emit, env, version, member, onUnforeseen } = options;
     this.#config = config;
     this.#options = options;
+    this.#common = commonRules(config);
+    this.#maintenance = new MaintenanceWatch(emit);
     const committed = (shard: Shard, events: readonly TaskwatchEvent[]) => this.#committed(shard, events);
     this.#gates = new Gates(store, clock, emit);
     this.#projects = new Projects({
@@ -151,6 +158,8 @@ export class Engine {
   apply(config: Config): void {
     this.#workers.apply(config.webhooks);
     this.#config = config;
+    this.#common = commonRules(config);
+    this.#maintenance.apply(config, this.#common);
     this.#poller.setConcurrency(config.poll.concurrency);
     this.#projects.apply(config);
   }
@@ -182,11 +191,14 @@ export class Engine {
     chore("credentials", GUARDS_MS, () => this.#gates.refresh());
     chore("counts", COUNTS_MS, () => this.#count());
     chore("discovery", DISCOVERY_MS, () => this.#projects.discover((id) => this.#home(id) !== undefined));
+    chore("names", NAMES_MS, () => this.#readNames());
+    chore("time", TIME_MS, () => this.#reach.judgeByTime(this.#poller.watched, clock.now()));
     chore("flush", FLUSH_MS, () => this.#flush());
     chore("prune", PRUNE_MS, () => this.#prune());
   }
 
   #tick(): void {
+    this.#maintenance.look(this.#options.clock.now());
     this.#poller.tick();
     if (this.#judging) return;
     this.#judging = true;
@@ -259,13 +271,7 @@ export class Engine {
     this.#tellLoad();
     for (const project of this.#targets.projects) {
       const entries = this.#knowledge.entries(project.id);
-      const thresholds = thresholdsOf(
-        this.#config,
-        commonRules(this.#config),
-        entries,
-        this.#knowledge,
-        project.id,
-      );
+      const thresholds = thresholdsOf(this.#config, this.#common, entries, this.#knowledge, project.id);
       emit({ kind: "thresholds.known", project: project.name, thresholds });
     }
   }
@@ -284,6 +290,12 @@ export class Engine {
       const { rate, configured } = project.gate.pacer;
       emit({ kind: "api.budget", project: project.name, perSecond: rate, configuredPerSecond: configured });
     }
+  }
+
+  /** What the shards of other replicas have learned. */
+  async #readNames(): Promise<void> {
+    const alone = this.#keeper.owned.size === this.#config.store.shards;
+    this.#knowledge.setOthers(alone ? [] : await this.#options.store.reader.names());
   }
 
   async #flush(): Promise<void> {

@@ -50,6 +50,10 @@ export function instanceHealth(
   return fall(record, scope, streak.cause, streak.since, reason);
 }
 
+/** By time alone: sends the unreachability of an instance that maintenance held back, once the window is over. */
+export const releaseInstance = (record: InstanceRecord, rules: Rules, now: number): HealthDecision =>
+  release(record, { kind: "instance", rules, now });
+
 /** How the instances of one project fare. */
 export interface ProjectTally {
   readonly total: number;

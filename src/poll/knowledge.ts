@@ -9,20 +9,24 @@ interface Kept {
   readonly knowledge: Knowledge;
 }
 
+/** What a shard knows of a name, as it was read from the store. */
+export type OfShard = NameKnowledge & { readonly shard: number };
+
 /** What is known of task names over all shards: ours from memory, the others' as they were read last. */
 export class Knowledges {
   readonly #owned: () => Iterable<Shard>;
   /** Rules are shared by the instances that do not override them, so this holds few. */
   readonly #kept = new WeakMap<LearnRules, Map<string, Kept>>();
-  #others: readonly NameKnowledge[] = [];
+  #others: readonly OfShard[] = [];
   #othersVersion = 0;
 
   constructor(owned: () => Iterable<Shard>) {
     this.#owned = owned;
   }
 
-  /** Entries of shards that are not ours. */
-  setOthers(entries: readonly NameKnowledge[]): void {
+  /** Entries of all shards; those of ours are passed over, now or when they become ours. */
+  setOthers(entries: readonly OfShard[]): void {
+    if (entries.length === 0 && this.#others.length === 0) return;
     this.#others = entries;
     this.#othersVersion += 1;
   }
@@ -40,7 +44,13 @@ export class Knowledges {
   }
 
   *entries(projectId: string): Iterable<NameKnowledge> {
-    for (const entry of this.#others) if (entry.projectId === projectId) yield entry;
-    for (const shard of this.#owned()) yield* shard.names(projectId).values();
+    const owned = new Set<number>();
+    for (const shard of this.#owned()) {
+      owned.add(shard.number);
+      yield* shard.names(projectId).values();
+    }
+    for (const entry of this.#others) {
+      if (entry.projectId === projectId && !owned.has(entry.shard)) yield entry;
+    }
   }
 }

@@ -1,6 +1,14 @@
+import type { Decision } from "../core/decision.ts";
 import type { TaskwatchEvent } from "../core/event.ts";
-import { judgeFailures } from "../core/failures.ts";
-import { type HealthDecision, instanceHealth, projectHealth, tallyProject } from "../core/health.ts";
+import { isExpired, judgeFailures } from "../core/failures.ts";
+import {
+  type HealthDecision,
+  instanceHealth,
+  projectHealth,
+  releaseInstance,
+  tallyProject,
+} from "../core/health.ts";
+import type { Rules } from "../core/rules.ts";
 import type { InstanceState } from "../core/state.ts";
 import type { Emit } from "../ports/telemetry.ts";
 import type { Shard } from "./shard.ts";
@@ -31,25 +39,8 @@ export class Reach {
     const state =
       (await shard.whole(target.key)) ?? fresh(newRecord(target.project.id, target.rules.instance));
     const health = instanceHealth(state.record, target.rules, streak, this.#near.has(target.project.id), now);
-    // Failures expire by time, whether or not the instance can be asked.
     const expired = streak === null ? null : judgeFailures(state, target.rules, now);
-    const changed = health.changed || expired?.changed;
-    if (!changed) return;
-    const outcome: Outcome = {
-      record: {
-        ...(expired ?? health).record,
-        unreachable: health.record.unreachable,
-        counts: health.record.counts,
-      },
-      upserts: expired?.upserts ?? [],
-      removals: [],
-      events: [...(expired?.events ?? []), ...health.events],
-      learned: [],
-    };
-    if (!(await this.#commit(shard, target.key, state, outcome))) return;
-    for (const fact of expired?.facts ?? []) {
-      this.#options.emit({ kind: "fact", ...targetNames(target), fact });
-    }
+    if (!(await this.#write(watched, state, health, expired))) return;
     const before = state.record.unreachable;
     const after = health.record.unreachable;
     if (!before && after) {
@@ -64,6 +55,29 @@ export class Reach {
     } else if (before && !after) {
       const downSeconds = Math.max(0, now - before.since) / 1_000;
       this.#options.emit({ kind: "instance.up", ...targetNames(target), downSeconds });
+    }
+  }
+
+  /**
+   * Now and then: what time alone brings. Failures expire, and what maintenance held back is sent after its end. An
+   * instance that answers is asked first, for what was held back may be over; of one that does not, it is believed.
+   * Rejects as the store does.
+   */
+  async judgeByTime(watched: Iterable<Watched>, now: number): Promise<void> {
+    for (const each of [...watched]) {
+      const { target, state, shard } = each;
+      if (!state || each.running || each.signal.aborted || !isDue(state, target.rules, now)) continue;
+      const { project, rules } = target;
+      if (project.gate.key.valid && each.up !== false && each.throttled === 0) {
+        each.nextDue = Math.min(each.nextDue, now);
+        continue;
+      }
+      const whole = await shard.whole(target.key);
+      if (!whole || each.running || each.signal.aborted) continue;
+      const { record } = whole;
+      const near = this.#near.has(project.id);
+      const health = near ? { changed: false, record, events: [] } : releaseInstance(record, rules, now);
+      await this.#write(each, whole, health, judgeFailures(whole, rules, now));
     }
   }
 
@@ -91,6 +105,29 @@ export class Reach {
     this.#near = near;
   }
 
+  /** False when there was nothing to write, or it was not written. */
+  async #write(
+    { target, shard }: Watched,
+    state: InstanceState,
+    health: HealthDecision,
+    byTime: Decision | null,
+  ): Promise<boolean> {
+    if (!health.changed && !byTime?.changed) return false;
+    const { unreachable, counts } = health.record;
+    const outcome: Outcome = {
+      record: { ...(byTime ?? health).record, unreachable, counts },
+      upserts: byTime?.upserts ?? [],
+      removals: [],
+      events: [...(byTime?.events ?? []), ...health.events],
+      learned: [],
+    };
+    if (!(await this.#commit(shard, target.key, state, outcome))) return false;
+    for (const fact of byTime?.facts ?? []) {
+      this.#options.emit({ kind: "fact", ...targetNames(target), fact });
+    }
+    return true;
+  }
+
   #tellProject(
     { name }: PollProject,
     before: InstanceState,
@@ -113,6 +150,16 @@ export class Reach {
     this.#options.committed(shard, outcome.events);
     return true;
   }
+}
+
+/** Has the time come of something that time alone changes? */
+function isDue({ record, tasks }: InstanceState, rules: Rules, now: number): boolean {
+  if (record.unreachable?.muted && rules.mutedUntil(now, null) === null) return true;
+  for (const task of tasks.values()) {
+    if (task.muted !== null && rules.mutedUntil(now, task) === null) return true;
+    if (isExpired(task, rules.failures.keepOpen, now)) return true;
+  }
+  return false;
 }
 
 const fresh = (record: InstanceState["record"]): InstanceState => ({ record, revision: 0, tasks: new Map() });

@@ -233,7 +233,7 @@ export interface Reader {
    */
   events(query: EventQuery): Promise<{ readonly events: readonly StoredEvent[]; readonly cursor: string }>;
   /** Of all shards: a name that several know is there as often. */
-  names(): Promise<readonly NameKnowledge[]>;
+  names(): Promise<readonly (NameKnowledge & { readonly shard: number })[]>;
 }
 
 export interface TaskFilter {

@@ -53,9 +53,13 @@ export function sqliteReader(db: Database): Reader {
   const keys = db.prepare<{ shard: number; key: string }>(
     `SELECT shard, key FROM instance WHERE (shard, key) > (?, ?) ORDER BY shard, key LIMIT ${SLICE}`,
   );
-  const names = db.prepare<{ project_id: string; name: string; executed: number; sketch: string | null }>(
-    "SELECT project_id, name, executed, sketch FROM name ORDER BY project_id, name, shard",
-  );
+  const names = db.prepare<{
+    shard: number;
+    project_id: string;
+    name: string;
+    executed: number;
+    sketch: string | null;
+  }>("SELECT shard, project_id, name, executed, sketch FROM name ORDER BY project_id, name, shard");
 
   return {
     async instances() {
@@ -101,7 +105,7 @@ export function sqliteReader(db: Database): Reader {
     events: eventReader(db),
 
     async names() {
-      return db.read(() => names.all()).map(nameOf);
+      return db.read(() => names.all()).map((row) => ({ ...nameOf(row), shard: row.shard }));
     },
   };
 }

@@ -193,6 +193,10 @@ export function readerContract(use: UseStore): void {
     const names = [...(await store.reader.names())].sort((a, b) =>
       (a.sketch ?? "") < (b.sketch ?? "") ? -1 : 1,
     );
-    expect(names).toEqual([{ ...name, name: "resize", sketch: null }, name, { ...name, sketch: "b" }]);
+    expect(names).toEqual([
+      { ...name, shard: 2, name: "resize", sketch: null },
+      { ...name, shard: 1 },
+      { ...name, shard: 2, sketch: "b" },
+    ]);
   });
 }
