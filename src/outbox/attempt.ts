@@ -1,7 +1,7 @@
 import type { Clock } from "../ports/clock.ts";
 import type { Sender } from "./deliver.ts";
 import type { Format, FormattedEvent } from "./format.ts";
-import { type Answer, type Verdict, verdictOf } from "./verdict.ts";
+import { type Verdict, verdictOf } from "./verdict.ts";
 
 export interface Attempt {
   readonly verdict: Verdict;
@@ -32,8 +32,11 @@ export async function attempt(
   if (answer.kind === "failed")
     return { verdict: verdictOf(answer), status: null, message: answer.message, body: "", seconds };
   const { status, body } = answer;
-  const verdict = judged(format, answer.status, answer.body) ?? verdictOf(answer);
-  return { verdict, status, message: `HTTP ${status}`, body, seconds };
+  const judgement = judged(format, status, body);
+  if (judgement === null)
+    return { verdict: verdictOf(answer), status, message: `HTTP ${status}`, body, seconds };
+  const { verdict, detail } = judgement;
+  return { verdict, status, message: `HTTP ${status}, ${detail}`, body, seconds };
 }
 
 function rendered(format: Format, events: readonly FormattedEvent[], now: number) {
@@ -44,7 +47,7 @@ function rendered(format: Format, events: readonly FormattedEvent[], now: number
   }
 }
 
-function judged(format: Format, status: number, body: Extract<Answer, { kind: "answer" }>["body"]) {
+function judged(format: Format, status: number, body: string) {
   try {
     return format.judge?.(status, body) ?? null;
   } catch {

@@ -17,6 +17,18 @@ export interface Message {
   readonly body: string;
 }
 
+/** At most `requests` within any `per` milliseconds. */
+export interface Limit {
+  readonly requests: number;
+  readonly per: number;
+}
+
+/** What an answer's body says. `detail` is shown to people and never quotes the body. */
+export interface Judgement {
+  readonly verdict: Verdict;
+  readonly detail: string;
+}
+
 /**
  * How events become requests to one webhook, and how its answers are to be read. A format is made from the
  * webhook's settings, once; where its URL, keys and secrets go is its own affair (header, query or body).
@@ -24,6 +36,8 @@ export interface Message {
 export interface Format {
   /** How many events one request may carry, at least 1. The worker never gives `render` more. */
   readonly maxEvents: number;
+  /** What the medium says that it takes, all of them at once; absent for no limit. */
+  readonly pace?: readonly Limit[];
   /**
    * Pure. Keeps the medium's size limits by shortening. Throws only where these events can never be sent; they
    * then become dead letters.
@@ -36,5 +50,5 @@ export interface Format {
    * (a retry with `throttled` and its wait). Null leaves the table's verdict.
    * @param body The first 64 kB; hostile until parsed.
    */
-  judge?(status: number, body: string): Verdict | null;
+  judge?(status: number, body: string): Judgement | null;
 }
