@@ -87,7 +87,9 @@ describe("the webhooks of a new configuration", () => {
 
   test("are refused as a whole when one cannot be", async () => {
     workers.apply([named("a", one)]);
-    expect(() => workers.apply([named("a", two), named("b", two, { format: "slack" })])).toThrow(UsageError);
+    expect(() =>
+      workers.apply([named("a", two), named("b", two, { format: "template", template: "{{tsk}}" })]),
+    ).toThrow(UsageError);
     put("first", "a");
     expect((await one.next()).body).toBe("first");
   });
