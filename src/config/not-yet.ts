@@ -1,5 +1,4 @@
 import { problemAt } from "./problem.ts";
-import { learn } from "./schema/rules.ts";
 import { isBroken, type Path, type Source, type Tree, valueAt } from "./source.ts";
 
 /** A key of the schema that has no effect yet. It may stand at its default; anything else would be a false promise. */
@@ -17,31 +16,11 @@ const isText =
   (value: Tree) =>
     typeof value === "string" && texts.includes(value);
 
-/** Values that the schema refuses are its business. */
-const learnDefaults = JSON.stringify(learn.parse({}));
-function isLearnDefault(value: Tree): boolean {
-  const parsed = learn.safeParse(value);
-  return !parsed.success || JSON.stringify(parsed.data) === learnDefaults;
-}
-
 /** One line per feature: whoever brings the feature removes its lines. */
 const NOT_YET: readonly NotYet[] = [
   { at: ["projects", "*", "credentials", "token"], atDefault: never, allowed: "a key pair or a profile" },
   { at: ["projects", "*", "credentials", "user"], atDefault: never, allowed: "a key pair or a profile" },
   { at: ["projects", "*", "credentials", "metadata"], atDefault: never, allowed: "a key pair or a profile" },
-  { at: ["projects", "*", "scheduled_tasks"], atDefault: isText("false"), allowed: "false" },
-  {
-    at: ["projects", "*", "instances", "*", "stuck", "learn"],
-    atDefault: isLearnDefault,
-    allowed: "the defaults",
-  },
-  {
-    at: ["projects", "*", "instances", "*", "stuck", "no_progress_after"],
-    atDefault: isText("off", "false"),
-    allowed: "off",
-  },
-  { at: ["stuck", "learn"], atDefault: isLearnDefault, allowed: "the defaults" },
-  { at: ["stuck", "no_progress_after"], atDefault: isText("off", "false"), allowed: "off" },
   {
     at: ["store", "url"],
     atDefault: (value) => typeof value !== "string" || !value.startsWith("redis"),
@@ -52,11 +31,6 @@ const NOT_YET: readonly NotYet[] = [
   { at: ["store", "tls"], atDefault: never, allowed: "no such key, which is for Redis" },
   { at: ["webhooks", "*", "format"], atDefault: isText("cloudevents"), allowed: "cloudevents" },
   { at: ["webhooks", "*", "group"], atDefault: isText("off", "false"), allowed: "off" },
-  {
-    at: ["maintenance"],
-    atDefault: (value) => Array.isArray(value) && value.length === 0,
-    allowed: "an empty list",
-  },
 ];
 
 export function checkAvailable(source: Source): void {
