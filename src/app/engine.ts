@@ -96,6 +96,7 @@ export class Engine {
         this.#poller.gained(shard);
         this.#workers.wake();
       },
+      onLeaving: (shard) => this.#poller.lost(shard),
       onLost: (shard) => {
         this.#poller.lost(shard);
         this.#workers.lost(shard.number);
@@ -171,10 +172,8 @@ export class Engine {
       void every(ms, clock, signal, run, (error) => onUnforeseen(error, where));
     cleanup.defer("projects", () => this.#projects.close());
     const leasing = new AbortController();
-    cleanup.defer("leases", async () => {
-      await this.#keeper.stop();
-      leasing.abort();
-    });
+    let givenBack: Promise<void> = Promise.resolve();
+    cleanup.defer("leases", () => givenBack.finally(() => leasing.abort()));
     void every(
       LEASE_TICK_MS,
       clock,
@@ -182,7 +181,12 @@ export class Engine {
       () => this.#tickLeases(),
       (error) => onUnforeseen(error, "leases"),
     );
-    cleanup.defer("deliveries", () => this.#workers.stop(this.#config.server.stop_timeout));
+    cleanup.defer("deliveries", async () => {
+      // Each shard goes as soon as nothing of it is in flight; a slow receiver holds up its own shards alone.
+      givenBack = this.#keeper.stop();
+      givenBack.catch(() => {});
+      await this.#workers.stop(this.#config.server.stop_timeout);
+    });
     cleanup.defer("polls", () => {
       this.#stop.abort(new Error("stopping"));
       this.#poller.stop();

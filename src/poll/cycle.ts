@@ -59,7 +59,7 @@ export async function pollOnce(
       bornWatched: target.bornWatched,
     });
     if (!decision.changed) {
-      shard.completed(target.key, decision.record);
+      shard.completed(target.key, state.revision, decision.record);
       return { ...seen, kind: "ok", decision };
     }
     const written = await commitDecision(shard, target.key, state, decision);

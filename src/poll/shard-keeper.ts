@@ -16,7 +16,9 @@ export interface ShardKeeperOptions {
   readonly clock: Clock;
   readonly emit: Emit;
   readonly onGained: (shard: Shard) => void;
-  /** Called before anything of the shard may be another replica's. */
+  /** Called when the shard is to be given back: nothing of it begins any more, what is in flight may end. */
+  readonly onLeaving: (shard: Shard) => void;
+  /** Called before anything of the shard may be another replica's, also while it is being given back. */
   readonly onLost: (shard: Shard) => void;
   /** Called when nothing of the shard is in flight any more and the lease is still ours. */
   readonly beforeRelease: (shard: Shard) => Promise<void>;
@@ -28,10 +30,17 @@ export class ShardKeeper {
   readonly #owned = new Map<number, Shard>();
   readonly #leaving = new Map<number, { readonly shard: Shard; readonly done: Promise<void> }>();
   #members: readonly string[] = [];
+  /** Where to look for a free shard next. */
+  #cursor: number;
+  #ticking: Promise<void> = Promise.resolve();
   #stopping = false;
+  /** Each is told once, though it may be lost while it is being given back. */
+  readonly #lost = new WeakSet<Shard>();
 
   constructor(options: ShardKeeperOptions) {
     this.#options = options;
+    // Replicas that start together begin at different places, so that they seldom try the same shard.
+    this.#cursor = hash(options.member) % options.shards;
   }
 
   get owned(): ReadonlyMap<number, Shard> {
@@ -47,11 +56,36 @@ export class ShardKeeper {
     return shard?.lease.fence === lease.fence && this.#options.clock.monotonic() < shard.deadline;
   }
 
-  /** To be called well within a third of the lease time. Rejects when the store does not answer. */
-  async tick(): Promise<void> {
-    this.#dropExpired();
+  /** To be called well within a third of the lease time, one at a time. Rejects when the store does not answer. */
+  tick(): Promise<void> {
+    const done = this.#tick();
+    this.#ticking = done.catch(() => {});
+    return done;
+  }
+
+  /** Drops what ran out while the store, or this process, did not move. To be called more often than `tick` may last. */
+  dropExpired(): void {
+    const now = this.#options.clock.monotonic();
+    for (const shard of this.#held()) if (now >= shard.deadline) this.#lose(shard);
+  }
+
+  /** Gives every lease back as soon as nothing of its shard is in flight. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    // First of all: with one replica less the others' shares grow, and they take each shard once it is free.
+    const left = this.#options.leases.leave(this.#options.member);
+    left.catch(() => {});
+    for (const shard of this.#owned.values()) void this.#giveBack(shard);
+    await this.#ticking;
+    await Promise.all([...this.#leaving.values()].map((each) => each.done));
+    await left;
+  }
+
+  async #tick(): Promise<void> {
+    this.dropExpired();
     const { leases, member, ttl, shards } = this.#options;
-    this.#members = await leases.join(member, ttl);
+    // A replica that stops must not announce itself again.
+    if (!this.#stopping) this.#members = await leases.join(member, ttl);
     await this.#renew();
     if (this.#stopping) return;
     const share = shareOf(member, this.#members, shards);
@@ -61,75 +95,88 @@ export class ShardKeeper {
     await this.#reloadDropped();
   }
 
-  /** Gives every lease back as soon as nothing of its shard is in flight. */
-  async stop(): Promise<void> {
-    this.#stopping = true;
-    for (const shard of this.#owned.values()) void this.#giveBack(shard);
-    await Promise.all([...this.#leaving.values()].map((each) => each.done));
-    await this.#options.leases.leave(this.#options.member);
+  /** What is being given back is still ours until its last delivery has ended. */
+  #held(): readonly Shard[] {
+    return [...this.#owned.values(), ...[...this.#leaving.values()].map((each) => each.shard)];
   }
 
   async #renew(): Promise<void> {
-    // What is being given back is still ours until its last delivery has ended.
-    const held = [...this.#owned.values(), ...[...this.#leaving.values()].map((each) => each.shard)];
+    const held = this.#held().map((shard) => ({ shard, renewed: shard.renewing() }));
     if (held.length === 0) return;
-    const deadline = this.#options.clock.monotonic() + this.#options.ttl;
-    const answers = await this.#options.leases.renew(
-      held.map((shard) => shard.lease),
-      this.#options.ttl,
+    const { leases, ttl, clock } = this.#options;
+    const deadline = clock.monotonic() + ttl;
+    const answers = await leases.renew(
+      held.map(({ shard }) => shard.lease),
+      ttl,
     );
-    for (const answer of answers) {
-      if ("lost" in answer) this.#lose(answer.lost.shard);
-      else this.#owned.get(answer.lease.shard)?.renewed(deadline, answer.generation);
+    for (const [index, { shard, renewed }] of held.entries()) {
+      const answer = answers[index];
+      if (answer === undefined || "lost" in answer) this.#lose(shard);
+      else renewed(deadline, answer.generation);
     }
   }
 
   async #take(count: number): Promise<void> {
-    const { leases, state, member, shards, ttl, clock, emit, onGained } = this.#options;
+    const { leases, member, shards, ttl, clock } = this.#options;
+    // What is held already must be renewed in good time, however slow the store is.
+    const until = clock.monotonic() + ttl / 6;
     let left = count;
-    // Replicas that start together begin at different places, so that they seldom try the same shard.
-    const first = hash(member) % shards;
-    for (let step = 0; step < shards && left > 0; step++) {
-      const number = (first + step) % shards;
+    for (let step = 0; step < shards && left > 0 && clock.monotonic() < until; step++) {
+      const number = this.#cursor;
+      this.#cursor = (number + 1) % shards;
       if (this.#owned.has(number) || this.#leaving.has(number)) continue;
       const deadline = clock.monotonic() + ttl;
       const lease = await leases.acquire(number, member, ttl);
-      if (!lease) continue;
-      const shard = await Shard.open(state, lease, deadline);
-      this.#owned.set(number, shard);
-      left -= 1;
-      emit({ kind: "lease.acquired", shard: number, fence: lease.fence });
-      onGained(shard);
+      if (lease) {
+        await this.#gain(lease, deadline);
+        left -= 1;
+      }
+      if (this.#stopping) return;
     }
+  }
+
+  /** What cannot be loaded, or comes when we stop, is left to others at once. */
+  async #gain(lease: Lease, deadline: number): Promise<void> {
+    const { state, emit, onGained, leases } = this.#options;
+    try {
+      const shard = await Shard.open(state, lease, deadline);
+      if (!this.#stopping) {
+        this.#owned.set(lease.shard, shard);
+        emit({ kind: "lease.acquired", shard: lease.shard, fence: lease.fence });
+        onGained(shard);
+        return;
+      }
+    } catch (error) {
+      await leases.release(lease).catch(() => {});
+      throw error;
+    }
+    await leases.release(lease);
   }
 
   async #reloadDropped(): Promise<void> {
     for (const shard of this.#owned.values()) if (shard.dropped) await shard.reload();
   }
 
-  #dropExpired(): void {
-    const now = this.#options.clock.monotonic();
-    for (const shard of this.#owned.values()) if (now >= shard.deadline) this.#lose(shard.number);
-  }
-
   /** The write is fenced whatever we do here; this stops the shard's polls and deliveries and hides its series. */
-  #lose(number: number): void {
-    const shard = this.#owned.get(number);
-    if (!shard) return;
-    this.#owned.delete(number);
+  #lose(shard: Shard): void {
+    if (this.#lost.has(shard)) return;
+    this.#lost.add(shard);
+    if (this.#owned.get(shard.number) === shard) this.#owned.delete(shard.number);
     this.#options.onLost(shard);
-    this.#options.emit({ kind: "lease.lost", shard: number });
+    this.#options.emit({ kind: "lease.lost", shard: shard.number });
     void shard.end();
   }
 
   async #giveBack(shard: Shard): Promise<void> {
     this.#owned.delete(shard.number);
-    this.#options.onLost(shard);
+    this.#options.onLeaving(shard);
     const done = shard
       .end()
       .then(() => this.#options.beforeRelease(shard))
       .then(() => this.#options.leases.release(shard.lease))
-      .then(() => this.#options.emit({ kind: "lease.released", shard: shard.number }))
+      .then(() => {
+        if (!this.#lost.has(shard)) this.#options.emit({ kind: "lease.released", shard: shard.number });
+      })
       // The lease runs out by itself.
       .catch(() => {})
       .finally(() => this.#leaving.delete(shard.number));

@@ -20,14 +20,20 @@ export class Shard {
   /** Local monotonic time after which the lease may be somebody else's. */
   #deadline: number;
   #generation = 0;
+  /** Commits without an answer. */
+  #committing = 0;
   #dropped = false;
+  /** Doubts and loads so far: a load must not clear a doubt that came while it was under way. */
+  #drops = 0;
+  #loads = 0;
   #loading: Promise<void> | null = null;
   #instances = new Map<string, Loaded>();
   #names = new Map<string, Map<string, NameKnowledge>>();
   #namesVersion = 0;
   readonly #unflushed = new Set<string>();
   #busy = 0;
-  #whenIdle: (() => void) | null = null;
+  /** Once it has ended. */
+  readonly #idle = Promise.withResolvers<void>();
 
   private constructor(store: StateStore, lease: Lease, deadline: number) {
     this.number = lease.shard;
@@ -84,15 +90,20 @@ export class Shard {
     return state ?? undefined;
   }
 
-  /** A complete poll that wrote nothing: its times are flushed later, an older value only widens the next window. */
-  completed(key: string, record: InstanceRecord): void {
+  /**
+   * A complete poll that wrote nothing: its times are flushed later, an older value only widens the next window.
+   * `revision` is that of the state that it was decided on; if memory has another one by now, it says nothing.
+   */
+  completed(key: string, revision: number, record: InstanceRecord): void {
     const known = this.#instances.get(key);
-    if (!known) return;
+    if (!known || this.#dropped || known.state.revision !== revision) return;
     this.#instances.set(key, { ...known, state: { ...known.state, record } });
     this.#unflushed.add(key);
   }
 
   async flush(): Promise<void> {
+    // Times of a memory that may be ahead of the store would tell it that it saw what it has forgotten.
+    if (this.#dropped) return;
     const keys = [...this.#unflushed];
     this.#unflushed.clear();
     const times: PollTimes[] = [];
@@ -107,11 +118,14 @@ export class Shard {
   /** Writes a batch and takes it into memory. A thrown error leaves the memory dropped: the outcome is unknown. */
   async commit(batch: Omit<Batch, "shard">): Promise<WriteResult["kind"]> {
     let result: WriteResult;
+    this.#committing += 1;
     try {
       result = await this.#store.commit(this.#lease, { ...batch, shard: this.number });
     } catch (error) {
       this.drop();
       throw error;
+    } finally {
+      this.#committing -= 1;
     }
     if (result.kind !== "ok") {
       this.drop();
@@ -126,11 +140,21 @@ export class Shard {
   /** Something else wrote, or something failed: what memory holds is not to be trusted. */
   drop(): void {
     this.#dropped = true;
+    this.#drops += 1;
   }
 
-  renewed(deadline: number, generation: number): void {
-    this.#deadline = deadline;
-    if (generation !== this.#generation) this.drop();
+  /** To be called right before a renewal is sent; what it gives is to be called with the answer. */
+  renewing(): (deadline: number, generation: number) => void {
+    const least = this.#generation;
+    const loads = this.#loads;
+    return (deadline, generation) => {
+      this.#deadline = deadline;
+      // A load that came between the two is newer than the answer.
+      if (this.#dropped || this.#loads !== loads) return;
+      // Commits that were under way beside it may be counted in the answer or not; each checks its own.
+      const most = this.#generation + this.#committing;
+      if (generation < least || generation > most) this.drop();
+    };
   }
 
   get dropped(): boolean {
@@ -147,10 +171,7 @@ export class Shard {
   /** Nothing of the shard may go on; resolves when nothing does. */
   async end(): Promise<void> {
     this.#abort.abort(new Error(`shard ${this.number} is no longer owned`));
-    if (this.#busy === 0) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#whenIdle = resolve;
-    await promise;
+    if (this.#busy > 0) await this.#idle.promise;
   }
 
   /** Counts work in flight, so that the lease is given back only after it. */
@@ -161,12 +182,15 @@ export class Shard {
       if (left) return;
       left = true;
       this.#busy -= 1;
-      if (this.#busy === 0) this.#whenIdle?.();
+      if (this.#busy === 0 && this.signal.aborted) this.#idle.resolve();
     };
   }
 
   async #load(): Promise<void> {
+    const drops = this.#drops;
     const state: ShardState = await this.#store.load(this.number);
+    this.#loads += 1;
+    this.#unflushed.clear();
     this.#generation = state.generation;
     this.#instances = new Map(
       state.instances.map((each) => [
@@ -176,7 +200,7 @@ export class Shard {
     );
     this.#names = new Map();
     this.#learn(state.names);
-    this.#dropped = false;
+    if (this.#drops === drops) this.#dropped = false;
   }
 
   #learn(names: readonly NameKnowledge[]): void {
