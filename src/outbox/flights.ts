@@ -1,7 +1,13 @@
 import type { Delivery, Lease } from "../ports/store.ts";
 
-interface Flight {
+/** What goes out under one lease. */
+export interface Load {
   readonly lease: Lease;
+  readonly deliveries: readonly Delivery[];
+}
+
+interface Flight {
+  readonly loads: readonly Load[];
   readonly abort: AbortController;
   readonly ended: Promise<void>;
 }
@@ -10,11 +16,11 @@ interface Flight {
 export class Flights {
   readonly #flights = new Set<Flight>();
   readonly #places = new Set<string>();
-  readonly #onEnd: (lease: Lease) => void;
+  readonly #onEnd: (shard: number) => void;
   #closed = false;
 
-  /** @param onEnd Called when a flight has ended and is counted out. */
-  constructor(onEnd: (lease: Lease) => void) {
+  /** @param onEnd Called for each of its shards when a flight has ended and is counted out. */
+  constructor(onEnd: (shard: number) => void) {
     this.#onEnd = onEnd;
   }
 
@@ -27,24 +33,23 @@ export class Flights {
   }
 
   /** `run` must not reject. */
-  start(lease: Lease, deliveries: readonly Delivery[], run: (signal: AbortSignal) => Promise<void>): void {
+  start(loads: readonly Load[], run: (signal: AbortSignal) => Promise<void>): void {
     if (this.#closed) return;
     const abort = new AbortController();
-    const places = deliveries.map(place);
+    const places = loads.flatMap(({ deliveries }) => deliveries.map(place));
     for (const one of places) this.#places.add(one);
     const ended = run(abort.signal).finally(() => {
       this.#flights.delete(flight);
       for (const one of places) this.#places.delete(one);
-      this.#onEnd(lease);
+      for (const { lease } of loads) this.#onEnd(lease.shard);
     });
-    const flight: Flight = { lease, abort, ended };
+    const flight: Flight = { loads, abort, ended };
     this.#flights.add(flight);
   }
 
   /** Of one shard, or all. */
   abort(reason: Error, shard: number | null): void {
-    for (const flight of this.#flights)
-      if (shard === null || flight.lease.shard === shard) flight.abort.abort(reason);
+    for (const flight of this.#flights) if (isOf(flight, shard)) flight.abort.abort(reason);
   }
 
   /** Aborts all, and starts none any more. */
@@ -56,12 +61,15 @@ export class Flights {
   /** Resolves when those of the shard, or all, have ended. */
   async ended(shard: number | null): Promise<void> {
     for (;;) {
-      const open = [...this.#flights].filter((flight) => shard === null || flight.lease.shard === shard);
+      const open = [...this.#flights].filter((flight) => isOf(flight, shard));
       if (open.length === 0) return;
       await Promise.all(open.map((flight) => flight.ended));
     }
   }
 }
+
+const isOf = ({ loads }: Flight, shard: number | null): boolean =>
+  shard === null || loads.some(({ lease }) => lease.shard === shard);
 
 /** An event that was put back from the dead letters may be there a second time, in another lane. */
 const place = ({ shard, lane, eventId }: Delivery): string => JSON.stringify([shard, lane, eventId]);

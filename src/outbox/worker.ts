@@ -1,6 +1,4 @@
 import type { WebhookConfig } from "../config/config.ts";
-import { backoff } from "../core/backoff.ts";
-import { StoreError } from "../errors.ts";
 import type { Clock, Random } from "../ports/clock.ts";
 import type { Delivery, Lease, Notes, Outbox, Settlement } from "../ports/store.ts";
 import type { DeliveryFact } from "../ports/telemetry.ts";
@@ -10,10 +8,13 @@ import { Bell } from "./bell.ts";
 import type { Sender } from "./deliver.ts";
 import { DisableSwitch } from "./disable-switch.ts";
 import { DueShards } from "./due-shards.ts";
-import { Flights } from "./flights.ts";
+import { Flights, type Load } from "./flights.ts";
 import type { Format } from "./format.ts";
+import { Gathering, type Held } from "./gathering.ts";
 import { Health } from "./health.ts";
+import { Pace } from "./pace.ts";
 import { settlementsOf } from "./settlement.ts";
+import { Settler } from "./settler.ts";
 import { SteadyTime } from "./steady-time.ts";
 
 export interface WorkerOptions {
@@ -24,6 +25,8 @@ export interface WorkerOptions {
   readonly notes: Notes;
   readonly clock: Clock;
   readonly random: Random;
+  /** Of the address that is sent to, where others send to it too. */
+  readonly pace?: Pace;
   /** The shards that this replica owns and means to keep. */
   leases(): readonly Lease[];
   /** Whether the lease, by its local deadline, still is this replica's. */
@@ -33,7 +36,6 @@ export interface WorkerOptions {
 
 /** Commands put dead letters back and lift a 410 beside the daemon, and are to be seen within five seconds. */
 const LOOK_AGAIN_MS = 4_000;
-const STORE_RETRY_MS = { min: 100, max: 5_000 };
 const LEASE_LOOK_MS = 100;
 /** A store that says "due" and gives nothing is not asked faster than this. */
 const EMPTY_CLAIM_MS = 100;
@@ -52,27 +54,32 @@ export class WebhookWorker {
   readonly name: string;
   readonly #options: WorkerOptions;
   readonly #bell: Bell;
-  readonly #flights = new Flights(({ shard }) => this.wake(shard));
+  readonly #flights = new Flights((shard) => this.wake(shard));
+  readonly #gathering: Gathering | null;
+  readonly #pace: Pace;
   readonly #due = new DueShards(LOOK_AGAIN_MS);
   readonly #time: SteadyTime;
   readonly #health: Health;
   readonly #switch: DisableSwitch;
   readonly #log: AttemptLog;
+  readonly #settler: Settler;
   readonly #stopping = new AbortController();
   #loop: Promise<void> = Promise.resolve();
   #claiming: { readonly shard: number; readonly ended: Promise<unknown> } | null = null;
   #saidDisabled = false;
-  #storeFailing = false;
 
   constructor(options: WorkerOptions) {
-    const { webhook, notes, clock, random, emit } = options;
+    const { webhook, format, notes, clock, random, emit } = options;
     this.name = webhook.name;
+    this.#pace = options.pace ?? new Pace(format.pace ?? []);
+    this.#gathering = webhook.group === null ? null : new Gathering(webhook.group, format.maxEvents);
     this.#options = options;
     this.#bell = new Bell(clock);
     this.#time = new SteadyTime(clock);
     this.#switch = new DisableSwitch(notes, webhook, clock);
     this.#log = new AttemptLog(webhook.name, clock, emit);
     this.#health = new Health(webhook, clock, random, emit);
+    this.#settler = new Settler(options, this.#log, (lease) => this.#fenced(lease));
   }
 
   start(): void {
@@ -87,6 +94,7 @@ export class WebhookWorker {
 
   /** The shard's lease is lost: its deliveries are aborted and left to the next owner. */
   lost(shard: number): void {
+    this.#gathering?.release(shard);
     this.#flights.abort(new Error("lease lost"), shard);
     this.#due.forget(shard);
   }
@@ -94,14 +102,18 @@ export class WebhookWorker {
   /** Resolves when nothing of the shard is in flight; `leases()` must not name it any more. */
   async idle(shard: number): Promise<void> {
     if (this.#claiming?.shard === shard) await this.#claiming.ended;
+    this.#gathering?.release(shard);
     await this.#flights.ended(shard);
   }
 
-  /** Claims nothing more; what is in flight may end within the time, then it is aborted. Never rejects. */
+  /** Claims nothing more and gives back what waits; what is in flight may end within the time, then it is aborted. Never rejects. */
   async stop(withinMs = Number.POSITIVE_INFINITY): Promise<void> {
     this.#stopping.abort();
     this.#bell.ring();
-    const allEnded = this.#loop.then(() => this.#flights.ended(null));
+    const allEnded = this.#loop.then(() => {
+      for (const load of loadsOf(this.#gathering?.release(null) ?? [])) this.#giveBack(load);
+      return this.#flights.ended(null);
+    });
     if (withinMs !== Number.POSITIVE_INFINITY) {
       const ended = new AbortController();
       const tooLate = this.#options.clock.sleep(withinMs, ended.signal).catch(() => undefined);
@@ -137,8 +149,8 @@ export class WebhookWorker {
         if (wait > 0) await this.#bell.wait(wait);
       } catch (error) {
         failures++;
-        this.#storeFailed("claim", error);
-        await this.#storePause(failures, this.#stopping.signal).catch(() => undefined);
+        this.#settler.failed("claim", error);
+        await this.#settler.pause(failures, this.#stopping.signal).catch(() => undefined);
       }
     }
   }
@@ -151,17 +163,52 @@ export class WebhookWorker {
     if (held > 0) return Math.min(held, LOOK_AGAIN_MS);
     for (const lease of this.#due.due(leases(), this.#time.now(), clock.monotonic())) {
       const limit = this.#free();
-      if (limit === 0 || this.#stopping.signal.aborted) return LOOK_AGAIN_MS;
+      if (limit === 0 || this.#stopping.signal.aborted) break;
       await this.#claim(lease, limit);
     }
-    return this.#free() === 0 ? LOOK_AGAIN_MS : this.#due.wait(leases(), this.#time.now());
+    if (this.#stopping.signal.aborted) return LOOK_AGAIN_MS;
+    const sendable = this.#sendGathered();
+    const claimable = this.#free() === 0 ? this.#paceWait() : this.#due.wait(leases(), this.#time.now());
+    return Math.min(sendable, claimable, LOOK_AGAIN_MS);
   }
 
   /** How many deliveries may be claimed now. */
   #free(): number {
     if (this.#switch.disabled) return this.#flights.size === 0 ? BURIED_AT_ONCE : 0;
+    return this.#gathering?.room ?? this.#sendable();
+  }
+
+  /** How many requests may begin now. */
+  #sendable(): number {
     const limit = this.#health.down ? 1 : this.#options.webhook.concurrency;
-    return Math.max(0, limit - this.#flights.size);
+    return Math.max(
+      0,
+      Math.min(limit - this.#flights.size, this.#pace.free(this.#options.clock.monotonic())),
+    );
+  }
+
+  /** Until the pace allows a request; the end of a flight rings by itself. */
+  #paceWait(): number {
+    return this.#pace.wait(this.#options.clock.monotonic()) || LOOK_AGAIN_MS;
+  }
+
+  /** Sends the groups whose time has come. Returns the milliseconds until there may be more to send. */
+  #sendGathered(): number {
+    const gathering = this.#gathering;
+    if (gathering === null) return Number.POSITIVE_INFINITY;
+    if (this.#switch.disabled) {
+      for (const load of loadsOf(gathering.release(null))) this.#buryDisabled(load);
+      return Number.POSITIVE_INFINITY;
+    }
+    for (;;) {
+      const wait = gathering.wait(this.#time.now());
+      if (wait > 0) return wait;
+      if (this.#sendable() === 0) return this.#paceWait();
+      const parcel = gathering.take(this.#time.now());
+      if (parcel === null) return LOOK_AGAIN_MS;
+      const ended = (delivered: boolean) => gathering.ended(parcel.group, delivered, this.#time.now());
+      this.#send(loadsOf(parcel.held), ended);
+    }
   }
 
   async #claim(lease: Lease, limit: number): Promise<void> {
@@ -173,7 +220,7 @@ export class WebhookWorker {
     const claimed = await claim.finally(() => {
       this.#claiming = null;
     });
-    this.#storeFailing = false;
+    this.#settler.answered();
     if (claimed === "fenced") {
       this.#fenced(lease);
       return;
@@ -183,33 +230,58 @@ export class WebhookWorker {
     else if (nextDueAt === null || deliveries.length > 0) this.#due.answered(lease, nextDueAt);
     else this.#due.answered(lease, Math.max(nextDueAt, this.#time.now() + EMPTY_CLAIM_MS));
     // One whose settlement got no answer can come again; its flight still settles it.
-    const fresh = deliveries.filter((delivery) => !this.#flights.has(delivery));
-    if (bury)
-      this.#fly(lease, fresh, (signal) =>
-        this.#bury(lease, fresh, "disabled: the webhook is disabled", signal),
-      );
-    else
-      for (const delivery of fresh)
-        this.#fly(lease, [delivery], (signal) => this.#deliver(lease, [delivery], signal));
+    const fresh = deliveries.filter(
+      (delivery) => !this.#flights.has(delivery) && !this.#gathering?.has(lease, delivery),
+    );
+    if (bury) this.#buryDisabled({ lease, deliveries: fresh });
+    else if (this.#gathering === null)
+      for (const delivery of fresh) this.#send([{ lease, deliveries: [delivery] }]);
+    // While the claim was under way the shard may have been given to another replica.
+    else if (this.#isHeld(lease)) this.#gathering.add(lease, fresh, this.#time.now());
   }
 
-  #fly(lease: Lease, deliveries: readonly Delivery[], run: (signal: AbortSignal) => Promise<void>): void {
-    if (deliveries.length === 0) return;
-    this.#flights.start(lease, deliveries, async (signal) => {
+  /** One request. `ended` is called once, with whether it was delivered. */
+  #send(loads: readonly Load[], ended: (delivered: boolean) => void = () => undefined): void {
+    this.#pace.took(this.#options.clock.monotonic());
+    this.#fly(loads, async (signal) => {
+      let delivered = false;
       try {
-        await run(signal);
+        delivered = await this.#deliver(loads, signal);
       } catch (error) {
-        if (!signal.aborted) this.#storeFailed("deliver", error);
+        // One of several shards was lost: what is of the others goes out again.
+        if (signal.aborted && !this.#stopping.signal.aborted)
+          for (const load of loads) if (this.#isHeld(load.lease)) this.#giveBack(load);
+        throw error;
+      } finally {
+        ended(delivered);
       }
     });
   }
 
-  /** The deliveries go out in one request and are settled together. */
-  async #deliver(lease: Lease, deliveries: readonly Delivery[], signal: AbortSignal): Promise<void> {
+  #fly(loads: readonly Load[], run: (signal: AbortSignal) => Promise<void>): void {
+    if (loads.every(({ deliveries }) => deliveries.length === 0)) return;
+    this.#flights.start(loads, async (signal) => {
+      try {
+        await run(signal);
+      } catch (error) {
+        if (!signal.aborted) this.#settler.failed("deliver", error);
+      }
+    });
+  }
+
+  /** The deliveries go out in one request and are settled together. Whether they were delivered. */
+  async #deliver(loads: readonly Load[], signal: AbortSignal): Promise<boolean> {
     const { clock, format, sender, webhook, random } = this.#options;
-    const overdue = this.#health.overdue(deliveries);
-    if (overdue !== null) return this.#bury(lease, deliveries, overdue, signal);
-    if (!(await this.#mayGo(lease, signal))) return;
+    const all = loads.flatMap(({ deliveries }) => deliveries);
+    const overdue = this.#health.overdue(all);
+    if (overdue !== null) {
+      for (const load of loads) await this.#bury(load, overdue, signal);
+      return false;
+    }
+    const mine: Load[] = [];
+    for (const load of loads) if (await this.#mayGo(load.lease, signal)) mine.push(load);
+    const deliveries = mine.flatMap((load) => load.deliveries);
+    if (deliveries.length === 0) return false;
     const probe = this.#health.down;
     const events = deliveries.map(({ eventId, type, body }) => ({ id: eventId, type, body }));
     const result = await attempt(format, sender, events, clock, signal);
@@ -227,51 +299,44 @@ export class WebhookWorker {
       dueFrom: this.#time.now(),
       random: random(),
     };
-    for (const group of settlementsOf(result.verdict, deliveries, result.message, context))
-      await this.#settle(lease, group.deliveries, group.settlement, signal, 1);
+    for (const load of mine)
+      for (const group of settlementsOf(result.verdict, load.deliveries, result.message, context))
+        await this.#settler.settle(load.lease, group.deliveries, group.settlement, signal, 1);
+    return result.verdict.kind === "delivered";
   }
 
-  #bury(lease: Lease, deliveries: readonly Delivery[], reason: string, signal: AbortSignal): Promise<void> {
-    return this.#settle(lease, deliveries, { kind: "dead", reason }, signal, 0);
+  #buryDisabled(load: Load): void {
+    this.#fly([load], (signal) => this.#bury(load, "disabled: the webhook is disabled", signal));
+  }
+
+  #bury({ lease, deliveries }: Load, reason: string, signal: AbortSignal): Promise<void> {
+    return this.#settler.settle(lease, deliveries, { kind: "dead", reason }, signal, 0);
+  }
+
+  /** Ends the hold on what was not sent, so that whoever claims next gets it. The store counts it as an attempt. */
+  #giveBack(load: Load): void {
+    const settlement: Settlement = { kind: "retry", at: this.#time.now(), reason: "given back" };
+    this.#fly([load], (signal) => this.#settler.settle(load.lease, load.deliveries, settlement, signal, 0));
+  }
+
+  #isHeld({ shard, fence }: Lease): boolean {
+    return this.#options.leases().some((held) => held.shard === shard && held.fence === fence);
   }
 
   /** Waits while the lease is in doubt; false when it is another's. */
   async #mayGo(lease: Lease, signal: AbortSignal): Promise<boolean> {
-    const { leases, stillMine, clock } = this.#options;
+    const { stillMine, clock } = this.#options;
     for (;;) {
       signal.throwIfAborted();
       if (stillMine(lease)) return true;
-      if (!leases().some((held) => held.shard === lease.shard && held.fence === lease.fence)) return false;
+      if (!this.#isHeld(lease)) return false;
       await clock.sleep(LEASE_LOOK_MS, signal);
-    }
-  }
-
-  /** Until the store has answered: a settlement may be repeated, not dropped. `made` is the attempts just made. */
-  async #settle(
-    lease: Lease,
-    deliveries: readonly Delivery[],
-    settlement: Settlement,
-    signal: AbortSignal,
-    made: 0 | 1,
-  ): Promise<void> {
-    const { outbox, clock } = this.#options;
-    for (let failures = 1; ; failures++) {
-      signal.throwIfAborted();
-      try {
-        const result = await outbox.settle(lease, this.name, deliveries, settlement, clock.now());
-        this.#storeFailing = false;
-        if (result === "fenced") this.#fenced(lease);
-        else this.#log.settled(deliveries, settlement, made);
-        return;
-      } catch (error) {
-        this.#storeFailed("settle", error);
-        await this.#storePause(failures, signal);
-      }
     }
   }
 
   #fenced(lease: Lease): void {
     this.#due.fence(lease);
+    this.#gathering?.release(lease.shard);
     this.#flights.abort(new Error("lease lost"), lease.shard);
   }
 
@@ -283,17 +348,15 @@ export class WebhookWorker {
     this.#due.wake(null);
     this.#options.emit({ kind: disabled ? "disabled" : "enabled", webhook: this.name });
   }
+}
 
-  #storeFailed(operation: string, error: unknown): void {
-    if (this.#storeFailing) return;
-    this.#storeFailing = true;
-    const message =
-      error instanceof StoreError ? error.message : String(error instanceof Error ? error.name : error);
-    this.#options.emit({ kind: "store_failed", webhook: this.name, operation, message });
+/** By the lease under which they were claimed, each in the order in which they are. */
+function loadsOf(held: readonly Held[]): readonly Load[] {
+  const loads = new Map<Lease, Delivery[]>();
+  for (const { lease, delivery } of held) {
+    const deliveries = loads.get(lease);
+    if (deliveries === undefined) loads.set(lease, [delivery]);
+    else deliveries.push(delivery);
   }
-
-  #storePause(failures: number, signal: AbortSignal): Promise<void> {
-    const { clock, random } = this.#options;
-    return clock.sleep(backoff(failures, STORE_RETRY_MS, random()), signal);
-  }
+  return [...loads].map(([lease, deliveries]) => ({ lease, deliveries }));
 }

@@ -3,10 +3,12 @@ import type { RecentAttempt } from "./attempt-log.ts";
 import { createSender } from "./deliver.ts";
 import { webhookDispatcher } from "./dispatcher.ts";
 import { fingerprint } from "./fingerprint.ts";
+import type { Format } from "./format.ts";
 import { formatOf } from "./formats/index.ts";
+import { Pace } from "./pace.ts";
 import { WebhookWorker, type WorkerOptions } from "./worker.ts";
 
-export interface WorkersOptions extends Omit<WorkerOptions, "webhook" | "format" | "sender"> {
+export interface WorkersOptions extends Omit<WorkerOptions, "webhook" | "format" | "sender" | "pace"> {
   /** Of the program, for the user agent. */
   readonly version: string;
 }
@@ -32,6 +34,8 @@ export class WebhookWorkers {
   /** Replaced ones that still have something in flight. */
   readonly #retiring = new Map<string, Promise<void>>();
   readonly #retired = new Set<WebhookWorker>();
+  /** By format and URL: several webhooks may send to one robot, and a new configuration does not make it forget. */
+  #paces: ReadonlyMap<string, Pace> = new Map();
   #stopped = false;
 
   constructor(options: WorkersOptions) {
@@ -46,13 +50,18 @@ export class WebhookWorkers {
   apply(webhooks: readonly WebhookConfig[]): void {
     const next = new Map<string, Running>();
     const begin: WebhookWorker[] = [];
+    const paces = new Map<string, Pace>();
     for (const webhook of webhooks) {
       if (webhook.format === "alertmanager") continue;
       const print = fingerprint(webhook);
       const running = this.#running.get(webhook.name);
+      const format = formatOf(webhook);
+      const robot = `${webhook.format} ${webhook.urls[0].reveal()}`;
+      const pace = paces.get(robot) ?? this.#paces.get(robot) ?? new Pace(format.pace ?? []);
+      paces.set(robot, pace);
       if (running?.fingerprint === print) next.set(webhook.name, running);
       else {
-        const worker = this.#create(webhook);
+        const worker = this.#create(webhook, format, pace);
         begin.push(worker);
         next.set(webhook.name, { fingerprint: print, worker });
       }
@@ -60,6 +69,7 @@ export class WebhookWorkers {
     const kept = new Set([...next.values()].map(({ worker }) => worker));
     for (const [name, { worker }] of this.#running) if (!kept.has(worker)) this.#retire(name, worker);
     this.#running = next;
+    this.#paces = paces;
     for (const worker of begin) this.#begin(worker);
   }
 
@@ -94,11 +104,10 @@ export class WebhookWorkers {
     }));
   }
 
-  #create(webhook: WebhookConfig): WebhookWorker {
+  #create(webhook: WebhookConfig, format: Format, pace: Pace): WebhookWorker {
     const { version, ...options } = this.#options;
-    const format = formatOf(webhook);
     const sender = createSender(webhook, webhookDispatcher(webhook), options.clock, version);
-    return new WebhookWorker({ ...options, webhook, format, sender });
+    return new WebhookWorker({ ...options, webhook, format, sender, pace });
   }
 
   #retire(name: string, worker: WebhookWorker): void {

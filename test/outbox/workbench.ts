@@ -3,6 +3,7 @@ import type { WebhookConfig } from "../../src/config/config.ts";
 import { Secret } from "../../src/config/secret.ts";
 import { createSender } from "../../src/outbox/deliver.ts";
 import { webhookDispatcher } from "../../src/outbox/dispatcher.ts";
+import type { FormattedEvent } from "../../src/outbox/format.ts";
 import { formatOf } from "../../src/outbox/formats/index.ts";
 import { WebhookWorker } from "../../src/outbox/worker.ts";
 import type { Clock } from "../../src/ports/clock.ts";
@@ -48,14 +49,25 @@ export class Workbench implements AsyncDisposable {
   /** Shards whose lease is in doubt. */
   readonly doubtful = new Set<number>();
   readonly #workers: WebhookWorker[] = [];
+  #sending = 0;
   #watchers: { readonly holds: () => boolean; readonly resolve: () => void }[] = [];
 
   /** @param leases Of this worker alone; else those of the bench. */
   start(webhook: WebhookConfig, leases: () => readonly Lease[] = () => this.leases): WebhookWorker {
+    const sender = createSender(webhook, webhookDispatcher(webhook), this.clock satisfies Clock, "1.2.3");
     const worker = new WebhookWorker({
       webhook,
       format: formatOf(webhook),
-      sender: createSender(webhook, webhookDispatcher(webhook), this.clock satisfies Clock, "1.2.3"),
+      sender: {
+        ...sender,
+        send: (message, signal) => {
+          this.#sending++;
+          return sender.send(message, signal).finally(() => {
+            this.#sending--;
+            this.#look();
+          });
+        },
+      },
       outbox: this.outbox,
       notes: this.notes,
       clock: this.clock,
@@ -82,6 +94,16 @@ export class Workbench implements AsyncDisposable {
     for (const worker of this.#workers) worker.wake(options.shard ?? 0);
   }
 
+  /** A whole event, in the lane of its task unless another is named. */
+  putEvent(
+    { id, type, body }: FormattedEvent,
+    options: { readonly lane: string; readonly shard?: number },
+  ): void {
+    const { lane, shard = 0 } = options;
+    this.outbox.put(shard, ["ops"], { lane, body, id, type }, this.clock.now());
+    for (const worker of this.#workers) worker.wake(shard);
+  }
+
   of<K extends DeliveryFact["kind"]>(kind: K): Extract<DeliveryFact, { kind: K }>[] {
     return this.facts.filter((fact): fact is Extract<DeliveryFact, { kind: K }> => fact.kind === kind);
   }
@@ -96,6 +118,17 @@ export class Workbench implements AsyncDisposable {
     while (!holds()) {
       if (this.outbox.held > 0) await this.outbox.changed();
       else if (this.clock.nextWake === null) await turn();
+      else await this.clock.advance(this.clock.nextWake);
+    }
+  }
+
+  /** The same for workers that hold what they do not send yet: only requests are waited for. */
+  async advanceSending(holds: () => boolean): Promise<void> {
+    while (!holds()) {
+      if (this.#sending > 0) {
+        const sending = this.#sending;
+        await this.until(() => this.#sending < sending || holds());
+      } else if (this.clock.nextWake === null) await turn();
       else await this.clock.advance(this.clock.nextWake);
     }
   }

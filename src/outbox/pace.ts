@@ -1,0 +1,43 @@
+import type { Limit } from "./format.ts";
+
+/** Keeps several limits at once by remembering when the last requests went out. All times are monotonic. */
+export class Pace {
+  readonly #limits: readonly Limit[];
+  readonly #most: number;
+  /** The oldest first, as many as the widest limit allows. */
+  #sent: number[] = [];
+
+  constructor(limits: readonly Limit[]) {
+    this.#limits = limits;
+    this.#most = Math.max(0, ...limits.map(({ requests }) => requests));
+  }
+
+  /** How many requests may go out now. */
+  free(now: number): number {
+    let free = Number.POSITIVE_INFINITY;
+    for (const { requests, per } of this.#limits) {
+      const within = this.#sent.filter((at) => now - at < per + MARGIN_MS).length;
+      free = Math.min(free, requests - within);
+    }
+    return Math.max(0, free);
+  }
+
+  /** Milliseconds until one more may go out. */
+  wait(now: number): number {
+    let wait = 0;
+    for (const { requests, per } of this.#limits) {
+      const at = this.#sent.at(-requests);
+      if (at !== undefined) wait = Math.max(wait, at + per + MARGIN_MS - now);
+    }
+    return Math.max(0, wait);
+  }
+
+  took(now: number): void {
+    if (this.#most === 0) return;
+    this.#sent.push(now);
+    if (this.#sent.length > this.#most) this.#sent.shift();
+  }
+}
+
+/** The receiver counts by when requests arrive, which is less regular than when they leave. */
+const MARGIN_MS = 50;
