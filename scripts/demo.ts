@@ -1,11 +1,7 @@
-import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
-import { createServer, type IncomingMessage } from "node:http";
-import type { AddressInfo } from "node:net";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pretty from "pino-pretty";
-import { Webhook } from "standardwebhooks";
 import { App } from "../src/app/app.ts";
 import { loadConfig } from "../src/config/load.ts";
 import { formatProblem } from "../src/config/problem.ts";
@@ -15,103 +11,127 @@ import { memberName, random } from "../src/platform/process.ts";
 import { demoScenario } from "../src/simulator/demo.ts";
 import { DEMO_KEY, startSimulator } from "../src/simulator/server.ts";
 import { VERSION } from "../src/version.ts";
+import { startDemoReceiver } from "./demo-receiver.ts";
 
 /*
  * The whole of it on one machine, without an account anywhere: a simulated cloud, the daemon on it with the embedded
  * store, and a receiver that checks the signature of each webhook. In one process, so that Ctrl-C ends all.
  */
 
+const PORT = 10464;
 const SECRET = `whsec_${Buffer.from("a secret for the demonstration only").toString("base64")}`;
+const say = (line: string) => void process.stdout.write(`${line}\n`);
+// From the first moment on, so that whenever it comes everything is cleaned up.
+const ended = new Promise<void>((resolve) => {
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => resolve());
+  // Whoever reads the output may leave early, as `head` does.
+  process.stdout.on("error", () => resolve());
+});
+
+await using resources = new AsyncDisposableStack();
 const folder = mkdtempSync(join(tmpdir(), "dms-taskwatch-demo-"));
-const say = (line: string) => console.log(line);
-
-await using simulator = await startSimulator({ ...demoScenario(), host: "127.0.0.1", port: 0 });
-const receiver = createServer((request, response) => {
-  void receive(request).then((line) => {
-    response.writeHead(204).end();
-    say(line);
-  });
+resources.defer(() => {
+  rmSync(folder, { recursive: true, force: true });
+  say("  Ended; nothing is left behind.");
 });
-await once(receiver.listen(0, "127.0.0.1"), "listening");
-const receiverUrl = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/hook`;
+const simulator = resources.use(await startSimulator(demoScenario()));
+const receiver = resources.use(await startDemoReceiver(SECRET, say));
 
-const [project] = simulator.control.projects() as {
-  id: string;
-  instances: { id: string; name: string; engine: string }[];
-}[];
-const config = (listen: string) => ({
-  projects: [
-    {
-      name: "demo",
-      region: "eu-west-101",
-      project_id: project?.id,
-      endpoint: simulator.url,
-      credentials: { access_key: DEMO_KEY.access_key, secret_key: DEMO_KEY.secret_key },
-      instances: project?.instances.map(({ id, name, engine }) => ({ id, name, engine })),
-    },
-  ],
-  poll: { schedule: "*/5 * * * * *", active_schedule: "*/2 * * * * *" },
-  store: { url: `sqlite:${join(folder, "taskwatch.db")}` },
-  webhooks: [{ name: "demo", url: receiverUrl, secret: SECRET }],
-  server: { listen },
+const configFile = join(folder, "taskwatch.yaml");
+const app = await start(PORT).catch((error: unknown) => {
+  if (!isTaken(error)) throw error;
+  say(`  Port ${PORT} is taken, perhaps by another dms-taskwatch: a free one is used instead.`);
+  return start(0);
 });
+resources.defer(() => app.stop());
 
-const app = await startApp("127.0.0.1:10464").catch(() => startApp("127.0.0.1:0"));
-say("");
-say(`  dms-taskwatch watches a simulated cloud with ${project?.instances.length} instances.`);
-say(`  Metrics     ${app.url}/metrics`);
-say(`  Status      ${app.url}/`);
-say(`  Simulator   ${simulator.url}/_control/state`);
-say(
-  "  Within half a minute tasks succeed, one fails, and one is found that hangs since three hours. Ctrl-C ends it.",
-);
-say("");
+say(`
+  dms-taskwatch ${VERSION} watches a simulated cloud. Within half a minute tasks succeed, one fails, and one is found
+  that hangs since three hours. The lines below are the daemon's log and the webhooks that it sends; and here is more:
 
-await new Promise<void>((resolve) => {
-  process.once("SIGINT", resolve);
-  process.once("SIGTERM", resolve);
-});
-await app.stop();
-receiver.closeAllConnections();
-receiver.close();
-rmSync(folder, { recursive: true, force: true });
+    Metrics        ${app.url}/metrics
+    Status         ${app.url}/
+    Configuration  ${configFile}
+    Simulator      ${simulator.url}/_control/state
 
-async function startApp(listen: string): Promise<App> {
-  const load = () =>
-    loadConfig({
-      path: "demo.yaml",
-      env: {},
-      readFile: async () => Buffer.from(JSON.stringify(config(listen))),
-    });
+  In another terminal:
+
+    npm start -- tasks --config ${configFile}
+
+  Ctrl-C ends it and leaves nothing behind.
+`);
+await ended;
+
+/** What an operator would write: a region, a key pair, and all that is there is watched. Only faster than usual. */
+function configText(port: number): string {
+  return `projects:
+  - name: demo
+    region: eu-west-101
+    # The simulated cloud; without these two the region's own.
+    endpoint: ${simulator.url}
+    iam_endpoint: ${simulator.url}
+    credentials:
+      access_key: ${DEMO_KEY.access_key}
+      secret_key: ${DEMO_KEY.secret_key}
+    discover: {}
+poll:
+  schedule: "*/5 * * * * *"
+  active_schedule: "*/2 * * * * *"
+webhooks:
+  - name: demo
+    url: ${receiver.url}
+    secret: ${SECRET}
+store:
+  url: sqlite:${join(folder, "taskwatch.db")}
+server:
+  listen: 127.0.0.1:${port}
+`;
+}
+
+async function start(port: number): Promise<App> {
+  writeFileSync(configFile, configText(port));
+  const load = () => loadConfig({ path: configFile, env: {} });
   const loaded = await load();
   if (!loaded.ok) throw new Error(loaded.problems.map(formatProblem).join("\n"));
-  const app = new App({
+  const daemon = new App({
     loaded,
     load,
-    log: createLog(
-      "info",
-      pretty({ colorize: process.stdout.isTTY, ignore: "project,instance_id,task_id", sync: true }),
-    ),
+    log: createLog("info", readable()),
     clock: systemClock,
     random,
-    env: process.env,
+    env: {},
     build: { version: VERSION, revision: "demo", nodeVersion: process.versions.node },
     member: memberName(),
   });
-  await app.start();
-  return app;
+  await daemon.start();
+  return daemon;
 }
 
-async function receive(request: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of request) chunks.push(chunk as Buffer);
-  const body = Buffer.concat(chunks).toString();
-  const headers = request.headers as Record<string, string>;
-  const event = new Webhook(SECRET).verify(body, headers) as {
-    type: string;
-    data: { task: { name: string } | null; instance: { name: string } | null; reason: string };
-  };
-  const { task, instance, reason } = event.data;
-  const what = [instance?.name, task?.name].filter(Boolean).join(" / ");
-  return `  webhook received, signature good: ${event.type.replace("taskwatch.", "")}  ${what}  (${reason})`;
+/** The log, which is JSON, in lines for people: what happened, where, why, and the rest where it says more. */
+function readable() {
+  return pretty({
+    colorize: process.stdout.isTTY,
+    singleLine: true,
+    destination: process.stdout,
+    translateTime: "SYS:HH:MM:ss",
+    messageFormat:
+      "{msg}{if instance_name}  {instance_name}{end}{if task_name} / {task_name}{end}{if reason}  ({reason}){end}",
+    ignore: [
+      ...["component", "project", "instance_id", "instance_name", "task_id", "task_name", "reason"],
+      ...[
+        "status",
+        "previous_status",
+        "verdict",
+        "resolution",
+        "duration_seconds",
+        "delay_seconds",
+        "changed",
+      ],
+    ].join(","),
+  });
+}
+
+function isTaken(error: unknown): boolean {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return cause instanceof Error && "code" in cause && cause.code === "EADDRINUSE";
 }
