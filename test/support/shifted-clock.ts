@@ -1,0 +1,46 @@
+import { systemClock } from "../../src/platform/clock.ts";
+import type { Clock } from "../../src/ports/clock.ts";
+
+/**
+ * The system's clock, moved by the test: `advance` lets time pass for everything that waits, in one step, and `jump`
+ * sets the wall clock alone. In between it goes on by itself, so that real sockets work as ever.
+ */
+export class ShiftedClock implements Clock {
+  #passed = 0;
+  #jumped = 0;
+  #moved = new AbortController();
+
+  now(): number {
+    return systemClock.now() + this.#passed + this.#jumped;
+  }
+
+  monotonic(): number {
+    return systemClock.monotonic() + this.#passed;
+  }
+
+  async sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    const due = this.monotonic() + ms;
+    for (let first = true; first || this.monotonic() < due; first = false) {
+      const moved = this.#moved.signal;
+      try {
+        await systemClock.sleep(due - this.monotonic(), signal ? AbortSignal.any([signal, moved]) : moved);
+        return;
+      } catch (error) {
+        if (!moved.aborted || signal?.aborted) throw error;
+      }
+    }
+  }
+
+  /** Time has passed: both clocks go on, and every wait that ends within it ends now. */
+  advance(ms: number): void {
+    this.#passed += ms;
+    const moved = this.#moved;
+    this.#moved = new AbortController();
+    moved.abort(new Error("time passed"));
+  }
+
+  /** Somebody set the wall clock, either way. */
+  jump(ms: number): void {
+    this.#jumped += ms;
+  }
+}
