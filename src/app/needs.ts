@@ -1,7 +1,9 @@
 import type { Config, InstancePollConfig, ProjectConfig } from "../config/config.ts";
+import { tellsProgress } from "../core/window.ts";
+import { scheduledRate } from "../poll/asks.ts";
 import { Schedule } from "../poll/schedule.ts";
 
-/** What a project asks of the cloud by its schedules, one call a poll, against what it may. Calls per second. */
+/** What a project asks of the cloud by its schedules, one call a poll and the lists of scheduled tasks, against what it may. Calls per second. */
 export interface Needs {
   readonly project: string;
   /** Named ones; how many discovery finds is not known before it has run. */
@@ -9,7 +11,7 @@ export interface Needs {
   readonly discovers: boolean;
   /** While no task is open. */
   readonly idle: number;
-  /** While each instance has an open task. */
+  /** While each instance has an open task, which is asked for its progress where that is watched. */
   readonly busy: number;
   readonly allowed: number;
 }
@@ -36,10 +38,15 @@ function needsOfProject(
 ): Needs {
   let idle = 0;
   let busy = 0;
-  for (const { poll } of project.instances) {
+  for (const { poll, stuck, engine } of project.instances) {
     const usual = interval(poll.schedule, poll.timezone);
+    const active = Math.min(usual, activeInterval(poll, interval));
+    const asksProgress = stuck.no_progress_after !== null && tellsProgress(engine);
     idle += 1000 / usual;
-    busy += 1000 / Math.min(usual, activeInterval(poll, interval));
+    busy += ((asksProgress ? 2 : 1) * 1000) / active;
+    if (!project.scheduled_tasks) continue;
+    idle += scheduledRate(usual);
+    busy += scheduledRate(active);
   }
   return {
     project: project.name,

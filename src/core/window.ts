@@ -2,7 +2,7 @@ import type { Knowledge } from "./decision.ts";
 import { hash } from "./hash.ts";
 import type { Rules, WindowRules } from "./rules.ts";
 import { type InstanceRecord, type InstanceState, instanceKey, isOpenTask } from "./state.ts";
-import type { Listing, Window } from "./task.ts";
+import type { Engine, Listing, Window } from "./task.ts";
 import { ageSeconds, limitOf } from "./verdict.ts";
 
 /** Beyond now, for clocks that differ: a task must not be left out for being created "later". */
@@ -79,6 +79,9 @@ export function followUps(state: InstanceState, listing: Listing): readonly stri
   return ids;
 }
 
+/** The API of RabbitMQ has no call for it. */
+export const tellsProgress = (engine: Engine): boolean => engine !== "rabbitmq";
+
 /** Ids of the open tasks past half of their limit, to ask for their progress; none while `no_progress_after` is off. */
 export function progressAsks(
   state: InstanceState,
@@ -87,8 +90,7 @@ export function progressAsks(
   now: number,
   cloudNow: number,
 ): readonly string[] {
-  // The API of RabbitMQ has no such call.
-  if (rules.stuck.noProgressAfter === null || rules.instance.engine === "rabbitmq") return [];
+  if (rules.stuck.noProgressAfter === null || !tellsProgress(rules.instance.engine)) return [];
   const ids: string[] = [];
   for (const task of state.tasks.values()) {
     if (!isOpenTask(task) || task.acknowledged !== null) continue;
