@@ -12,7 +12,10 @@ afterEach(async () => {
 
 async function scene(rate: number) {
   const clock = new ManualClock();
-  const store = await openStore({ url: "sqlite::memory:", keyPrefix: "t", shards: 1 }, { exclusive: true, clock });
+  const store = await openStore(
+    { url: "sqlite::memory:", keyPrefix: "t", shards: 1 },
+    { exclusive: true, clock },
+  );
   stores.push(store);
   return { clock, pacer: new Pacer("p", rate, store.budget, clock) };
 }

@@ -31,7 +31,9 @@ describe("a schedule", () => {
   test("its interval is the gap between the due times around now", () => {
     const office = new Schedule("0 */10 9-17 * * *", "UTC");
     expect(office.interval(at("2026-11-24T12:03:00Z"))).toBe(600_000);
-    expect(office.interval(at("2026-11-24T20:00:00Z"))).toBe(at("2026-11-25T09:00:00Z") - at("2026-11-24T17:50:00Z"));
+    expect(office.interval(at("2026-11-24T20:00:00Z"))).toBe(
+      at("2026-11-25T09:00:00Z") - at("2026-11-24T17:50:00Z"),
+    );
     expect(office.interval(at("2026-11-25T12:00:00Z"))).toBe(600_000);
   });
 
