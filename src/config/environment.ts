@@ -11,15 +11,44 @@ interface Variable {
   readonly needed?: string;
 }
 
-/** What makes up the one project when there is no file. */
-const ALONE: readonly Variable[] = [
-  { name: "HUAWEICLOUD_SDK_AK", path: [...PROJECT, "credentials", "access_key"], needed: "an access key" },
-  { name: "HUAWEICLOUD_SDK_SK", path: [...PROJECT, "credentials", "secret_key"], needed: "a secret key" },
-  { name: "HUAWEICLOUD_SDK_SECURITY_TOKEN", path: [...PROJECT, "credentials", "security_token"] },
-  { name: "HUAWEICLOUD_SDK_PROJECT_ID", path: [...PROJECT, "project_id"] },
-  { name: "TASKWATCH_REGION", path: [...PROJECT, "region"], needed: "a region" },
-  { name: "TASKWATCH_LOG_LEVEL", path: ["log", "level"] },
+const ACCESS_KEY: Path = [...PROJECT, "credentials", "access_key"];
+const SECRET_KEY: Path = [...PROJECT, "credentials", "secret_key"];
+const SECURITY_TOKEN: Path = [...PROJECT, "credentials", "security_token"];
+const PROJECT_ID: Path = [...PROJECT, "project_id"];
+
+const HW_PROJECT_ID: Variable = { name: "HW_PROJECT_ID", path: PROJECT_ID };
+
+/**
+ * Where the credentials come from: the names of the official SDKs, then those of Terraform. The first set of which a
+ * needed variable is there is taken whole, so that keys of two accounts are never mixed.
+ */
+const CREDENTIALS: readonly [readonly Variable[], ...(readonly Variable[])[]] = [
+  [
+    { name: "HUAWEICLOUD_SDK_AK", path: ACCESS_KEY, needed: "an access key" },
+    { name: "HUAWEICLOUD_SDK_SK", path: SECRET_KEY, needed: "a secret key" },
+    { name: "HUAWEICLOUD_SDK_SECURITY_TOKEN", path: SECURITY_TOKEN },
+    { name: "HUAWEICLOUD_SDK_PROJECT_ID", path: PROJECT_ID },
+  ],
+  [
+    { name: "HW_ACCESS_KEY", path: ACCESS_KEY, needed: "an access key" },
+    { name: "HW_SECRET_KEY", path: SECRET_KEY, needed: "a secret key" },
+    { name: "HW_SECURITY_TOKEN", path: SECURITY_TOKEN },
+    HW_PROJECT_ID,
+  ],
+  [{ name: "HW_AUTH_TOKEN", path: [...PROJECT, "credentials", "token"], needed: "a token" }, HW_PROJECT_ID],
+  [
+    { name: "HW_USER_NAME", path: [...PROJECT, "credentials", "user"], needed: "a user name" },
+    { name: "HW_USER_PASSWORD", path: [...PROJECT, "credentials", "password"], needed: "a password" },
+    { name: "HW_DOMAIN_NAME", path: [...PROJECT, "credentials", "domain"], needed: "an account's name" },
+    HW_PROJECT_ID,
+  ],
 ];
+
+const REGION: Path = [...PROJECT, "region"];
+/** The later ones where the earlier ones are not set. */
+const REGION_NAMES = ["TASKWATCH_REGION", "HW_REGION_NAME"] as const;
+
+const LOG_LEVEL: Variable = { name: "TASKWATCH_LOG_LEVEL", path: ["log", "level"] };
 
 /** These also apply where a file does not set the key. */
 const BESIDE_A_FILE: readonly Variable[] = [
@@ -44,14 +73,16 @@ export function variable(env: Environment, name: string): string | undefined {
 export function environmentSource(env: Environment, looked: readonly string[]): Source {
   const source = newSource(FILE);
   source.tree = { ...newMap(), projects: [newMap()], webhooks: [] };
-  for (const entry of ALONE) {
+  const region = REGION_NAMES.find((name) => variable(env, name) !== undefined) ?? REGION_NAMES[0];
+  const variables = [...credentialsOf(env), { name: region, path: REGION, needed: "a region" }, LOG_LEVEL];
+  for (const entry of variables) {
     if (take(source, env, entry) || entry.needed === undefined) continue;
     const allowed = `${entry.needed}, or a configuration file (${looked.join(" and ")} do not exist)`;
     source.problems.push({ ...placeOfVariable(entry.name), path: entry.name, found: "nothing", allowed });
     put(source, entry.path, "");
     source.broken.add(pathKey(entry.path));
   }
-  put(source, [...PROJECT, "name"], variable(env, "TASKWATCH_REGION") ?? "default");
+  put(source, [...PROJECT, "name"], variable(env, region) ?? "default");
   takeInstances(source, env);
   if (WEBHOOK.some(({ name }) => variable(env, name) !== undefined)) {
     put(source, ["webhooks", 0, "name"], "default");
@@ -71,6 +102,11 @@ export function addVariables(source: Source, env: Environment): void {
       continue;
     if (variable(env, entry.name) !== undefined) take(source, env, entry);
   }
+}
+
+function credentialsOf(env: Environment): readonly Variable[] {
+  const given = ({ name, needed }: Variable) => needed !== undefined && variable(env, name) !== undefined;
+  return CREDENTIALS.find((set) => set.some(given)) ?? CREDENTIALS[0];
 }
 
 function takeInstances(source: Source, env: Environment): void {

@@ -378,6 +378,43 @@ describe("where the configuration comes from", () => {
     ]);
   });
 
+  it.each([
+    [
+      { HW_ACCESS_KEY: "a", HW_SECRET_KEY: "s", HW_SECURITY_TOKEN: "t" },
+      { kind: "keys", access_key: "a" },
+    ],
+    [{ HW_AUTH_TOKEN: "t" }, { kind: "token" }],
+    [
+      { HW_USER_NAME: "u", HW_USER_PASSWORD: "p", HW_DOMAIN_NAME: "d" },
+      { kind: "password", user: "u", domain: "d" },
+    ],
+  ])("takes Terraform's names where those of the SDKs are not set: %j", async (names, credentials) => {
+    const env = { ...names, HW_REGION_NAME: "eu-west-101", HW_PROJECT_ID: "p1" };
+    const { projects } = await config({}, { path: undefined, defaultFiles, env });
+    expect(projects[0]).toMatchObject({
+      name: "eu-west-101",
+      region: "eu-west-101",
+      project_id: "p1",
+      credentials,
+    });
+  });
+
+  it("never mixes the keys of two sets of names", async () => {
+    const others = { HW_ACCESS_KEY: "x", HW_SECRET_KEY: "x", HW_SECURITY_TOKEN: "x", HW_PROJECT_ID: "x" };
+    const { projects } = await config(
+      {},
+      { path: undefined, defaultFiles, env: { ...environment, ...others } },
+    );
+    expect(projects[0]).toMatchObject({
+      project_id: null,
+      credentials: { kind: "keys", access_key: "ak", security_token: null },
+    });
+    const { HUAWEICLOUD_SDK_SK: _, ...half } = environment;
+    expect(await problems({}, { path: undefined, defaultFiles, env: { ...half, ...others } })).toEqual([
+      "environment: HUAWEICLOUD_SDK_SK: found nothing; allowed: a secret key, or a configuration file (/c.yaml and /d.yaml do not exist)",
+    ]);
+  });
+
   it("says what is missing when there is neither file nor environment", async () => {
     const missing = "(/c.yaml and /d.yaml do not exist)";
     expect(await problems({}, { path: undefined, defaultFiles })).toEqual([
