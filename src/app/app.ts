@@ -13,7 +13,7 @@ import { createRecorder } from "../observe/record.ts";
 import type { Clock, Random } from "../ports/clock.ts";
 import type { Store } from "../ports/store.ts";
 import { type Emit, safeEmit } from "../ports/telemetry.ts";
-import { openStore } from "../store/open.ts";
+import { openStore, storeSettings } from "../store/open.ts";
 import { CleanupStack } from "./cleanup-stack.ts";
 import { Engine } from "./engine.ts";
 import { ObservedStore } from "./observed-store.ts";
@@ -167,7 +167,7 @@ export class App {
       signal.throwIfAborted();
       try {
         return await openStore(
-          { url: store.url.reveal(), keyPrefix: store.key_prefix, shards: store.shards },
+          storeSettings(store),
           { exclusive: true, clock },
         );
       } catch (error) {

@@ -3,15 +3,12 @@ import type { Config } from "../config/config.ts";
 import { UsageError } from "../errors.ts";
 import { systemClock } from "../platform/clock.ts";
 import type { Store } from "../ports/store.ts";
-import { openStore } from "../store/open.ts";
+import { openStore, storeSettings } from "../store/open.ts";
 
 /** Opens the configured store beside the daemon for as long as `use` takes. Rejects with StoreError or UsageError too. */
 export async function withStore<T>({ store }: Config, use: (store: Store) => Promise<T>): Promise<T> {
   if (store.kind === "sqlite") mustExist(store.path ?? "");
-  const opened = await openStore(
-    { url: store.url.reveal(), keyPrefix: store.key_prefix, shards: store.shards },
-    { exclusive: false, clock: systemClock },
-  );
+  const opened = await openStore(storeSettings(store), { exclusive: false, clock: systemClock });
   try {
     return await use(opened);
   } finally {

@@ -1,0 +1,38 @@
+import type { Leases } from "../../ports/store.ts";
+import type { Client } from "./connect.ts";
+import { asStoreErrors } from "./errors.ts";
+import type { Keys } from "./keys.ts";
+import type { Run } from "./scripts.ts";
+
+/** Leases by the server's clock; every write of a shard checks owner, fence and time in its own script. */
+export function redisLeases(client: Client, keys: Keys, run: Run, shards: number): Leases {
+  const meta = (shard: number) => [keys.shard(shard).meta];
+  return {
+    async join(member, ttl) {
+      const alive = (await run("join", [keys.members], [member, ttl])) as string[];
+      return alive.sort();
+    },
+
+    async leave(member) {
+      await asStoreErrors("leave", () => client.hdel(keys.members, member));
+    },
+
+    async acquire(shard, member, ttl) {
+      if (shard < 0 || shard >= shards) return null;
+      const fence = Number(await run("acquire", meta(shard), [member, ttl]));
+      return fence === 0 ? null : { shard, owner: member, fence };
+    },
+
+    renew: (leases, ttl) =>
+      Promise.all(
+        leases.map(async (lease) => {
+          const generation = Number(await run("renew", meta(lease.shard), [lease.owner, lease.fence, ttl]));
+          return generation < 0 ? { lost: lease } : { lease, generation };
+        }),
+      ),
+
+    async release({ shard, owner, fence }) {
+      await run("release", meta(shard), [owner, fence]);
+    },
+  };
+}

@@ -1,0 +1,11 @@
+-- Writes a small document by compare and set. A removed one keeps its version: none ever comes again.
+-- KEYS  1 notes
+-- ARGV  name  expected version (0: must not exist)  1 with a value, 0 to remove  value
+-- Returns  1 written  0 another version
+if #KEYS ~= 1 or #ARGV ~= 4 then return redis.error_reply('taskwatch: note got ' .. #ARGV .. ' arguments') end
+local text = redis.call('HGET', KEYS[1], ARGV[1])
+local version, has = string.match(text or '0 0', '^(%d+) ([01])')
+if tonumber(ARGV[2]) ~= (has == '1' and tonumber(version) or 0) then return 0 end
+if not text and ARGV[3] == '0' then return 1 end
+redis.call('HSET', KEYS[1], ARGV[1], (tonumber(version) + 1) .. ' ' .. ARGV[3] .. ARGV[4])
+return 1

@@ -1,0 +1,246 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type { DeadLetter, Delivery, Lease, Outbox, OutboxCount } from "../../ports/store.ts";
+import type { Client } from "./connect.ts";
+import { asStoreErrors } from "./errors.ts";
+import { decodeEvent } from "./events.ts";
+import type { Keys } from "./keys.ts";
+import type { Run } from "./scripts.ts";
+import { replies } from "./state.ts";
+
+/** Dead letters that one script takes, and events that one pruning looks at. */
+const BATCH = 500;
+
+/** What this process knows that it holds of one webhook in one shard. */
+interface Known {
+  readonly fence: number;
+  readonly lanes: Set<string>;
+  /** A claim got no answer: it may hold more than is known. */
+  unsure: boolean;
+}
+
+export function redisOutbox(client: Client, keys: Keys, run: Run, shards: number): Outbox {
+  const holds = new Map<string, Known>();
+  const pruned = new Map<number, number>();
+
+  function known({ shard, fence }: Lease, webhook: string): Known {
+    const place = `${shard} ${webhook}`;
+    const held = holds.get(place);
+    if (held?.fence === fence) return held;
+    const fresh = { fence, lanes: new Set<string>(), unsure: false };
+    holds.set(place, fresh);
+    return fresh;
+  }
+
+  const hooks = (shard: number) => asStoreErrors("counts", () => client.smembers(keys.shard(shard).hooks));
+
+  async function lettersOf(shard: number, webhook: string): Promise<readonly Letter[]> {
+    const texts = await asStoreErrors("dead_letters", () => client.hgetall(keys.shard(shard).dead(webhook)));
+    return Object.entries(texts)
+      .map(([seq, text]) => letterOf(shard, webhook, Number(seq), text))
+      .sort((a, b) => a.seq - b.seq);
+  }
+
+  async function allLetters(): Promise<readonly Letter[]> {
+    const letters: Letter[] = [];
+    for (let shard = 0; shard < shards; shard++) {
+      for (const webhook of await hooks(shard)) letters.push(...(await lettersOf(shard, webhook)));
+    }
+    return letters;
+  }
+
+  /** Gives the wanted letters to a script, some at a time; the ids of those that were there. */
+  async function take(
+    ids: readonly string[] | null,
+    script: (shard: number, webhook: string, seqs: readonly number[]) => Promise<readonly string[]>,
+  ): Promise<readonly string[]> {
+    const wanted = ids === null ? null : new Set(ids);
+    const letters = (await allLetters()).filter(({ eventId }) => wanted?.has(eventId) ?? true);
+    const found = new Set<string>();
+    for (const group of Map.groupBy(letters, ({ shard, webhook }) => `${shard} ${webhook}`).values()) {
+      for (let start = 0; start < group.length; start += BATCH) {
+        const part = group.slice(start, start + BATCH);
+        const [{ shard, webhook } = { shard: 0, webhook: "" }] = part;
+        const taken = new Set(
+          (
+            await script(
+              shard,
+              webhook,
+              part.map(({ seq }) => seq),
+            )
+          ).map(Number),
+        );
+        for (const { seq, eventId } of part) if (taken.has(seq)) found.add(eventId);
+        await nextTurn();
+      }
+    }
+    return [...found];
+  }
+
+  async function dropSeqs(lease: Lease | null, shard: number, webhook: string, seqs: readonly number[]) {
+    const at = keys.shard(shard);
+    const args = [lease?.owner ?? "", lease?.fence ?? 0, ...seqs];
+    return (await run("drop", [at.meta, at.dead(webhook), at.uses], args)) as readonly string[] | -1;
+  }
+
+  return {
+    async claim(lease, webhook, limit, now) {
+      const at = keys.shard(lease.shard);
+      const hold = known(lease, webhook);
+      const { unsure } = hold;
+      // Until the answer is here, it is not known what this claim holds.
+      hold.unsure = true;
+      const answer = (await run(
+        "claim",
+        [at.meta, at.events, at.lanes(webhook), at.due(webhook), at.held(webhook)],
+        [lease.owner, lease.fence, webhook, limit, now, unsure ? 1 : 0, ...(unsure ? hold.lanes : [])],
+      )) as (string | number)[];
+      hold.unsure = false;
+      const [code, next = "", ...rows] = answer;
+      if (code !== 0) return "fenced";
+      const deliveries: Delivery[] = [];
+      for (let place = 0; place < rows.length; place += 4) {
+        const [lane = "", event = "", attempts = 0, since = 0] = rows.slice(place, place + 4);
+        const { id: eventId, type, body } = decodeEvent(String(event));
+        hold.lanes.add(String(lane));
+        const { shard } = lease;
+        deliveries.push({
+          shard,
+          webhook,
+          lane: String(lane),
+          eventId,
+          type,
+          body,
+          attempts: Number(attempts),
+          since: Number(since),
+        });
+      }
+      return { deliveries, nextDueAt: next === "" ? null : Number(next) };
+    },
+
+    async settle(lease, webhook, deliveries, settlement, now) {
+      const at = keys.shard(lease.shard);
+      const { kind } = settlement;
+      const due = kind === "retry" ? Math.ceil(settlement.at) : 0;
+      const reason = kind === "delivered" ? "" : settlement.reason;
+      const pairs = deliveries.flatMap(({ lane, eventId }) => [lane, eventId]);
+      const code = await run(
+        "settle",
+        [
+          at.meta,
+          at.lanes(webhook),
+          at.due(webhook),
+          at.held(webhook),
+          at.dead(webhook),
+          at.ages(webhook),
+          at.uses,
+        ],
+        [lease.owner, lease.fence, webhook, kind, due, reason, Math.floor(now), ...pairs],
+      );
+      if (code !== 0) return "fenced";
+      const hold = known(lease, webhook);
+      for (const { lane } of deliveries) hold.lanes.delete(lane);
+      return "ok";
+    },
+
+    async counts(shard) {
+      const at = keys.shard(shard);
+      const counts: OutboxCount[] = [];
+      for (const webhook of (await hooks(shard)).sort()) {
+        const [pending, oldest, dead] = await replies(
+          client
+            .pipeline()
+            .zcard(at.ages(webhook))
+            .zrangebyscore(at.ages(webhook), "-inf", "+inf", "WITHSCORES", "LIMIT", 0, 1)
+            .hlen(at.dead(webhook)),
+        );
+        if (Number(pending) + Number(dead) === 0) continue;
+        const oldestAt = (oldest as unknown[]).flat()[1];
+        counts.push({
+          webhook,
+          pending: Number(pending),
+          oldestAt: oldestAt === undefined ? null : Number(oldestAt),
+          dead: Number(dead),
+        });
+      }
+      return counts;
+    },
+
+    async deadLetters() {
+      const letters = [...(await allLetters())].sort(
+        (a, b) => a.at - b.at || a.seq - b.seq || (a.webhook < b.webhook ? -1 : 1),
+      );
+      const found: DeadLetter[] = [];
+      for (const { shard, seq, lane: _lane, ...letter } of letters) {
+        const text = await asStoreErrors("dead_letters", () =>
+          client.hget(keys.shard(shard).events, String(seq)),
+        );
+        if (text === null) continue;
+        const { type, body } = decodeEvent(text);
+        found.push({ ...letter, type, body });
+      }
+      return found;
+    },
+
+    replay: (ids, now) =>
+      take(ids, async (shard, webhook, seqs) => {
+        const at = keys.shard(shard);
+        const args = [Math.floor(now), ...seqs];
+        return (await run(
+          "replay",
+          [at.meta, at.lanes(webhook), at.due(webhook), at.dead(webhook), at.ages(webhook)],
+          args,
+        )) as string[];
+      }),
+
+    drop: (ids) =>
+      take(ids, async (shard, webhook, seqs) => {
+        const taken = await dropSeqs(null, shard, webhook, seqs);
+        return taken === -1 ? [] : taken;
+      }),
+
+    async prune(lease, eventsBefore, deadBefore) {
+      const { shard, owner, fence } = lease;
+      const at = keys.shard(shard);
+      for (const [webhook, before] of deadBefore) {
+        const old = (await lettersOf(shard, webhook))
+          .filter((letter) => letter.at < before)
+          .slice(0, BATCH * 4);
+        if (old.length === 0) continue;
+        const taken = await dropSeqs(
+          lease,
+          shard,
+          webhook,
+          old.map(({ seq }) => seq),
+        );
+        if (taken === -1) return "fenced";
+      }
+      const answer = await run(
+        "prune",
+        [at.meta, at.events, at.eventFacts, at.eventIds, at.uses, at.eventLog, at.live],
+        [owner, fence, eventsBefore, pruned.get(shard) ?? 0, BATCH * 4],
+      );
+      const [code, last = 0, old = 0] = answer as number[];
+      if (code !== 0) return "fenced";
+      pruned.set(shard, last === 0 || old === 0 ? 0 : last);
+      return "ok";
+    },
+  };
+}
+
+interface Letter extends Omit<DeadLetter, "type" | "body"> {
+  readonly shard: number;
+  readonly seq: number;
+  readonly lane: string;
+}
+
+function letterOf(shard: number, webhook: string, seq: number, text: string): Letter {
+  const [lane, at, since, attempts, reason, eventId] = JSON.parse(text) as [
+    string,
+    number,
+    number,
+    number,
+    string,
+    string,
+  ];
+  return { shard, webhook, seq, lane, at, since, attempts, reason, eventId };
+}

@@ -1,0 +1,87 @@
+import { StoreError } from "../../errors.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { Store } from "../../ports/store.ts";
+import { type Client, connect, type RedisSettings } from "./connect.ts";
+import { asStoreErrors } from "./errors.ts";
+import { Keys } from "./keys.ts";
+import { redisLeases } from "./leases.ts";
+import { redisBudget, redisNotes } from "./notes.ts";
+import { redisOutbox } from "./outbox.ts";
+import { redisReader } from "./reader.ts";
+import { scriptRunner } from "./scripts.ts";
+import { redisState } from "./state.ts";
+
+/** Format of what is stored; a store with a greater one was written by a newer version. */
+const LAYOUT = 1;
+const QUIT_MS = 500;
+
+export interface RedisStoreOptions extends RedisSettings {
+  readonly keyPrefix: string;
+  readonly shards: number;
+  readonly clock: Clock;
+}
+
+/** Rejects with StoreError: `unavailable`, `mismatch`, `newer`, `full`; with UsageError for a URL that is none. */
+export async function openRedis(options: RedisStoreOptions): Promise<Store> {
+  const client = await connect(options, options.clock);
+  try {
+    const keys = new Keys(options.keyPrefix);
+    await checkLayout(client, keys, options.shards);
+    return storeOn(client, keys, options);
+  } catch (error) {
+    client.disconnect();
+    throw error;
+  }
+}
+
+async function checkLayout(client: Client, keys: Keys, shards: number): Promise<void> {
+  await asStoreErrors("open", () => client.set(keys.layout, `${LAYOUT} ${shards}`, "NX"));
+  const text = await asStoreErrors("open", () => client.get(keys.layout));
+  const [layout = 0, kept = 0] = (text ?? "").split(" ").map(Number);
+  if (layout > LAYOUT) {
+    throw new StoreError(
+      "newer",
+      `the store in Redis has layout ${layout}, and this version knows up to ${LAYOUT}: use the newer version that wrote it`,
+    );
+  }
+  if (kept !== shards) {
+    throw new StoreError(
+      "mismatch",
+      `the store in Redis has ${kept} shards and store.shards is ${shards}: set it to ${kept}, or use another store.key_prefix`,
+    );
+  }
+}
+
+function storeOn(client: Client, keys: Keys, { shards, clock }: RedisStoreOptions): Store {
+  const run = scriptRunner(client);
+  const leases = redisLeases(client, keys, run, shards);
+  return {
+    kind: "redis",
+    state: redisState(client, keys, run, shards),
+    outbox: redisOutbox(client, keys, run, shards),
+    leases: {
+      ...leases,
+      async join(member, ttl) {
+        // Put back after the server lost all: what begins anew has the same layout.
+        await asStoreErrors("join", () => client.set(keys.layout, `${LAYOUT} ${shards}`, "NX"));
+        return await leases.join(member, ttl);
+      },
+    },
+    notes: redisNotes(client, keys, run),
+    budget: redisBudget(keys, run),
+    reader: redisReader(client, keys, shards),
+    async ping() {
+      await asStoreErrors("ping", () => client.ping());
+    },
+    async close() {
+      // A server that is away cannot say goodbye.
+      const said = new AbortController();
+      const goodbye = client.quit().then(
+        () => said.abort(),
+        () => said.abort(),
+      );
+      await Promise.race([goodbye, clock.sleep(QUIT_MS, said.signal).catch(() => undefined)]);
+      client.disconnect();
+    },
+  };
+}
