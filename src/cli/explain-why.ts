@@ -41,7 +41,7 @@ export function whyOf(
   if (acknowledged !== null) {
     const { by, at, reason } = acknowledged;
     const because = reason === null ? "" : ` (${reason})`;
-    const why = `not judged: acknowledged by ${by} at ${timeText(at)}${because}; still followed, and alerts again if it fails`;
+    const why = `not stuck: acknowledged by ${by} at ${timeText(at)}${because}; still followed, and alerts again if it fails`;
     return { why, limit, notes };
   }
   const over = age > limit.seconds;

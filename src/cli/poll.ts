@@ -1,5 +1,5 @@
 import { type StandaloneProject, withProjects } from "../app/standalone.ts";
-import type { ProjectConfig } from "../config/config.ts";
+import type { Config, ProjectConfig } from "../config/config.ts";
 import type { Window } from "../core/task.ts";
 import { UsageError } from "../errors.ts";
 import { systemClock } from "../platform/clock.ts";
@@ -35,7 +35,7 @@ export async function poll(args: PollArgs, io: Io): Promise<ExitCode> {
   const passes = await withProjects(config, { clock: systemClock, env: io.env }, async (projects) => {
     const asked = projects.filter(({ config }) => mayHave(config, args.instance));
     const reached = await Promise.all(asked.map((project) => reachProject(project, io.signal)));
-    const targets = wantedTargets(reached, args.instance);
+    const targets = wantedTargets(config, reached, args.instance);
     const progress = startProgress(io, targets.length, "instances polled");
     const slots = new Semaphore(config.poll.concurrency);
     const polled = targets.map(async (target) => {
@@ -106,7 +106,11 @@ async function reachProject({ config, reach }: StandaloneProject, signal: AbortS
 }
 
 /** Throws UsageError for a name that nothing has. */
-function wantedTargets(reached: readonly Reached[], names: PollArgs["instance"]): readonly Target[] {
+function wantedTargets(
+  { projects }: Config,
+  reached: readonly Reached[],
+  names: PollArgs["instance"],
+): readonly Target[] {
   const all = reached.flatMap(({ targets }) => targets);
   if (names === undefined) return all;
   const has = ({ instanceId, rules }: Target, name: string) =>
@@ -114,7 +118,11 @@ function wantedTargets(reached: readonly Reached[], names: PollArgs["instance"])
   for (const name of names) {
     // What could not be reached may have had it.
     if (reached.some(({ failure }) => failure) || all.some((target) => has(target, name))) continue;
-    const known = all.flatMap(({ instanceId, rules }) => [rules.instance.name, instanceId]);
+    const named = projects.flatMap(({ instances }) => instances);
+    const known = [...named, ...all.map(({ rules }) => rules.instance)].flatMap((each) => [
+      each.name,
+      each.id,
+    ]);
     const meant = nearest(name, known);
     const hint = meant === undefined ? "" : `; did you mean ${meant}?`;
     throw new UsageError(`--instance: no instance has the id or name ${name}${hint}`);

@@ -38,7 +38,10 @@ export async function tasks(args: TasksArgs, io: Io): Promise<ExitCode> {
 
 async function read(reader: Reader, state: TaskFilter["state"] | undefined) {
   if (state !== undefined) return await reader.tasks({ state });
-  return [...(await reader.tasks({ state: "open" })), ...(await reader.tasks({ state: "failed" }))];
+  const open = await reader.tasks({ state: "open" });
+  const failed = await reader.tasks({ state: "failed" });
+  // A failure that runs again is both.
+  return [...open, ...failed.filter(({ task }) => !isOpen(task.status))];
 }
 
 /** By instance, the newest task first. */
