@@ -129,7 +129,7 @@ describe("ARCHITECTURE.md", () => {
     const paths = words(text).filter((word) =>
       /^(src|test|config|docs|bench|deploy|scripts|bin)\/\S*$/.test(word),
     );
-    expect(paths.length).toBeGreaterThan(10);
+    expect(paths.length).toBeGreaterThan(5);
     for (const path of paths) expect(existsSync(join(root, path)), `${path} does not exist`).toBe(true);
   });
 

@@ -166,10 +166,7 @@ export class App {
     for (let told = false; ; told = true) {
       signal.throwIfAborted();
       try {
-        return await openStore(
-          storeSettings(store),
-          { exclusive: true, clock },
-        );
+        return await openStore(storeSettings(store), { exclusive: true, clock });
       } catch (error) {
         const mayPass = store.kind === "redis" && error instanceof StoreError && error.code === "unavailable";
         if (!mayPass) throw error;

@@ -1,5 +1,5 @@
-import { type Engine, isKnownStatus, type ObservedTask } from "../core/task.ts";
 import type { ScheduledTask } from "../core/state.ts";
+import { type Engine, isKnownStatus, type ObservedTask } from "../core/task.ts";
 import type { ListedInstance } from "../ports/task-source.ts";
 import { type Fields, isFields } from "./json.ts";
 

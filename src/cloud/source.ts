@@ -1,7 +1,7 @@
+import type { ScheduledTask } from "../core/state.ts";
 import { type Listing, newerSighting, type Window } from "../core/task.ts";
 import { CloudError } from "../errors.ts";
 import type { Clock } from "../ports/clock.ts";
-import type { ScheduledTask } from "../core/state.ts";
 import type { ListedInstance, TaskSource } from "../ports/task-source.ts";
 import type { Api, JsonAnswer } from "./api.ts";
 import { canonicalQuery } from "./canonical.ts";

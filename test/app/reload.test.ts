@@ -1,0 +1,29 @@
+import { expect, onTestFinished, test } from "vitest";
+import { DEMO_KEY, startSimulator } from "../../src/simulator/server.ts";
+import { RunningApp } from "../support/running-app.ts";
+import { projectOf, watchConfig } from "../support/watch-config.ts";
+
+test("a reload that fails, or that changes what cannot change, leaves everything as it was and says so", async () => {
+  const simulator = await startSimulator({ projects: [{ keys: [DEMO_KEY] }] });
+  onTestFinished(() => simulator.close());
+  simulator.control.addLoad({ instances: 2, tasks: 1, rate: 0 });
+  const config = watchConfig(simulator, null, { projects: [projectOf(simulator)] });
+  const app = await RunningApp.start(config);
+  onTestFinished(() => app.stop());
+  const instances = async () => (await app.scrape()).value("taskwatch_instances", { project: "prod" });
+  const successful = async () => (await app.scrape()).value("taskwatch_config_last_reload_successful");
+  await expect.poll(instances, { timeout: 20_000 }).toBe(2);
+
+  const broken = await app.reload({ ...config, stuck: { running_after: "soon" } });
+  expect(broken).toMatchObject({ ok: false });
+  const elsewhere = await app.reload({ ...config, store: { url: "sqlite:/tmp/elsewhere.db" } });
+  expect(elsewhere).toMatchObject({
+    ok: false,
+    problems: [expect.stringMatching(/store\.url cannot change/)],
+  });
+  expect(await instances()).toBe(2);
+  expect(await successful()).toBe(0);
+
+  expect(await app.reload(config)).toEqual({ ok: true });
+  expect(await successful()).toBe(1);
+});
