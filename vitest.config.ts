@@ -8,5 +8,7 @@ export default defineConfig({
     // Two cores: more files at once only makes the real servers of the tests wait for each other.
     maxWorkers: 2,
     pool: "forks",
+    // Real servers and processes on a shared machine: a test that fails twice fails.
+    retry: process.env.CI ? 1 : 0,
   },
 });
