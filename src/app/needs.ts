@@ -36,8 +36,10 @@ function needsOfProject(
   project: ProjectConfig,
   interval: (expression: string, timezone: string) => number,
 ): Needs {
-  let idle = 0;
-  let busy = 0;
+  const { discover } = project;
+  const discovery = discover ? (discover.engines.length * 1000) / discover.every : 0;
+  let idle = discovery;
+  let busy = discovery;
   for (const { poll, stuck, engine } of project.instances) {
     const usual = interval(poll.schedule, poll.timezone);
     const active = Math.min(usual, activeInterval(poll, interval));
@@ -51,7 +53,7 @@ function needsOfProject(
   return {
     project: project.name,
     instances: project.instances.length,
-    discovers: project.discover !== null,
+    discovers: discover !== null,
     idle,
     busy,
     allowed: project.requests_per_second,

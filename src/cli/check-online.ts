@@ -1,13 +1,21 @@
 import { type StandaloneProject, withProjects } from "../app/standalone.ts";
 import type { Config } from "../config/config.ts";
+import { plainInstance } from "../config/resolve.ts";
 import { CloudError } from "../errors.ts";
 import { systemClock } from "../platform/clock.ts";
 import type { Target } from "../poll/target.ts";
 import { Semaphore } from "../util/semaphore.ts";
 import { failureText } from "./cause-text.ts";
-import type { ExitCode, Io } from "./io.ts";
+import type { Io } from "./io.ts";
 import { startProgress } from "./progress.ts";
 import { renderTable } from "./table.ts";
+
+export interface Online {
+  /** Did everything answer as it should? */
+  readonly accepted: boolean;
+  /** The configuration with the instances that discovery found among the named ones. */
+  readonly found: Config;
+}
 
 interface Answer {
   readonly project: string;
@@ -25,23 +33,30 @@ const SHORT_MS = 1000;
  * Signs one call per project and, once its credentials were accepted, one per instance, all within the budget, and
  * shows what came back.
  */
-export async function checkOnline(config: Config, io: Io): Promise<ExitCode> {
-  const answers = await withProjects(config, { clock: systemClock, env: io.env }, async (projects) => {
+export async function checkOnline(config: Config, io: Io): Promise<Online> {
+  const asked = await withProjects(config, { clock: systemClock, env: io.env }, async (projects) => {
     const instances = config.projects.reduce((sum, project) => sum + project.instances.length, 0);
     const progress = startProgress(io, instances, "instances asked");
     const slots = new Semaphore(config.poll.concurrency);
     const all = projects.map((project) => askProject(project, slots, io.signal, () => progress.done()));
     try {
-      return (await Promise.all(all)).flat();
+      return await Promise.all(all);
     } finally {
       progress.end();
       await Promise.allSettled(all);
     }
   });
-  io.out("");
+  const answers = asked.flatMap((each) => each.answers);
   const rows = answers.map(({ project, instance, problem }) => [project, instance, problem ?? "accepted"]);
   for (const line of renderTable(COLUMNS, rows, null)) io.out(line);
-  return answers.some(({ problem }) => problem !== null) ? 1 : 0;
+  io.out("");
+  const projects = config.projects.map((project, index) => {
+    const named = new Set(project.instances.map(({ id }) => id));
+    const more = (asked[index]?.targets ?? []).filter(({ instanceId }) => !named.has(instanceId));
+    const discovered = more.map(({ rules }) => plainInstance(config, rules.instance));
+    return { ...project, instances: [...project.instances, ...discovered] };
+  });
+  return { accepted: answers.every(({ problem }) => problem === null), found: { ...config, projects } };
 }
 
 const COLUMNS = [{ title: "PROJECT" }, { title: "INSTANCE" }, { title: "ANSWER", uncut: true }] as const;
@@ -51,7 +66,7 @@ async function askProject(
   slots: Semaphore,
   signal: AbortSignal,
   done: () => void,
-): Promise<readonly Answer[]> {
+): Promise<{ readonly answers: readonly Answer[]; readonly targets: readonly Target[] }> {
   const project = config.name;
   let targets: readonly Target[] = [];
   const own = await outcome(async () => {
@@ -68,7 +83,7 @@ async function askProject(
   }, signal);
   if (own !== null) {
     const unasked = config.instances.map(({ name }) => ({ project, instance: name, problem: NOT_ASKED }));
-    return [{ project, instance: "", problem: own }, ...unasked];
+    return { answers: [{ project, instance: "", problem: own }, ...unasked], targets };
   }
   const asked = await Promise.all(
     targets.map(async (target) => {
@@ -85,7 +100,7 @@ async function askProject(
       }
     }),
   );
-  return [{ project, instance: "", problem: null }, ...asked];
+  return { answers: [{ project, instance: "", problem: null }, ...asked], targets };
 }
 
 async function shortList({ source, instanceId }: Target, signal: AbortSignal): Promise<void> {

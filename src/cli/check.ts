@@ -13,18 +13,19 @@ export interface CheckArgs extends ConfigArgs {
 /** The configuration as it resolves, what it asks of the cloud, and with `online` what the cloud says. */
 export async function check(args: CheckArgs, io: Io): Promise<ExitCode> {
   const { config } = await mustLoad(args, io);
-  const needs = needsOf(config, systemClock.now());
   io.out(maskConfig(config));
+  const online = args.online ? await checkOnline(config, io) : null;
+  const needs = needsOf(online?.found ?? config, systemClock.now());
   const rows = needs.map(({ project, instances, discovers, idle, busy, allowed }) => [
     project,
-    `${instances}${discovers ? " and those that discovery finds" : ""}`,
+    `${instances}${discovers && online === null ? " and what discovery finds" : ""}`,
     rate(idle),
     rate(busy),
     rate(allowed),
   ]);
   for (const line of renderTable(COLUMNS, rows, io.width)) io.out(line);
   for (const warning of warningsOf(needs, config.poll.concurrency)) io.err(`warning: ${warning}`);
-  return args.online ? await checkOnline(config, io) : 0;
+  return online?.accepted === false ? 1 : 0;
 }
 
 const COLUMNS = [

@@ -13,7 +13,7 @@ import { alerts, judgeListing } from "./poll-judge.ts";
 import { listRange } from "./poll-range.ts";
 import { type InstancePass, passJson, passTable, problemLines } from "./poll-report.ts";
 import { jsonText } from "./printable.ts";
-import { startProgress } from "./progress.ts";
+import { type Progress, startProgress } from "./progress.ts";
 import { plural } from "./text.ts";
 
 export interface PollArgs extends ConfigArgs {
@@ -41,7 +41,7 @@ export async function poll(args: PollArgs, io: Io): Promise<ExitCode> {
     const polled = targets.map(async (target) => {
       const leave = await slots.acquire(io.signal);
       try {
-        return await passInstance(target, range(target), io.signal);
+        return await passInstance(target, range(target), progress, io.signal);
       } finally {
         leave();
         progress.done();
@@ -130,11 +130,21 @@ function wantedTargets(
   return all.filter((target) => names.some((name) => has(target, name)));
 }
 
-async function passInstance(target: Target, window: Window, signal: AbortSignal): Promise<InstancePass> {
+async function passInstance(
+  target: Target,
+  window: Window,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<InstancePass> {
   const { rules, project, source, instanceId } = target;
   const about = { project: project.name, instance: rules.instance };
+  const list = async (part: Window) => {
+    const listing = await source.list(instanceId, part, signal);
+    progress.read(listing.tasks.length);
+    return listing;
+  };
   try {
-    const listing = await listRange((part) => source.list(instanceId, part, signal), window);
+    const listing = await listRange(list, window);
     return {
       ...about,
       tasks: judgeListing(rules, listing, systemClock.now()),

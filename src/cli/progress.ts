@@ -1,25 +1,32 @@
 import type { Io } from "./io.ts";
-
-/** With fewer, there is nothing to wait for. */
-const MANY = 10;
+import { plural } from "./text.ts";
 
 export interface Progress {
   /** One more is done. */
   readonly done: () => void;
+  /** So many more tasks were read: a long range of one instance shows that it goes on. */
+  readonly read: (tasks: number) => void;
   readonly end: () => void;
 }
 
-/** A line that counts up on a terminal, while there are many. */
-export function startProgress(io: Pick<Io, "progress">, total: number, what: string): Progress {
-  const draw = total >= MANY ? io.progress : null;
+/** A line that counts up on a terminal, and is gone at the end. */
+export function startProgress({ progress }: Pick<Io, "progress">, total: number, what: string): Progress {
   let count = 0;
-  const show = () => draw?.(`${count} of ${total} ${what}`);
+  let tasks = 0;
+  const show = () => {
+    const seen = tasks > 0 ? `, ${plural(tasks, "task")} read` : "";
+    progress?.(`${count} of ${total} ${what}${seen}`);
+  };
   show();
   return {
     done() {
       count += 1;
       show();
     },
-    end: () => draw?.(""),
+    read(more) {
+      tasks += more;
+      show();
+    },
+    end: () => progress?.(""),
   };
 }

@@ -106,6 +106,9 @@ stucc: {}
   ]);
 });
 
+/** The rows of the table of answers, which stands between the configuration and what it needs. */
+const answersOf = (stdout: string) => cellsOf(stdout.split("\n\n").at(-2) ?? "").slice(1);
+
 describe("check against a cloud", () => {
   const cloud = () =>
     startSimulator({
@@ -140,7 +143,7 @@ describe("check against a cloud", () => {
     const config = await folder.write("c.yaml", watchConfig(simulator, null));
     const { code, stdout } = await runCli(["check", "--online", "--config", config]);
     expect(code).toBe(0);
-    expect(cellsOf(stdout).slice(-3)).toEqual([
+    expect(answersOf(stdout)).toEqual([
       ["prod", "accepted"],
       ["prod", "orders", "accepted"],
       ["prod", "billing", "accepted"],
@@ -158,7 +161,7 @@ describe("check against a cloud", () => {
     );
     const { code, stdout } = await runInProcess("check", "--online", "--config", config);
     expect(code).toBe(1);
-    expect(cellsOf(stdout).slice(-3)).toEqual([
+    expect(answersOf(stdout)).toEqual([
       ["prod", expect.stringMatching(/^the credentials were refused: .* 401 APIGW\.0301/)],
       ["prod", "orders", "not asked: the project has to answer first"],
       ["prod", "billing", "not asked: the project has to answer first"],
@@ -178,7 +181,7 @@ describe("check against a cloud", () => {
     const config = await folder.write("c.yaml", watchConfig(simulator, null, { projects }));
     const { code, stdout } = await runInProcess("check", "--online", "--config", config);
     expect(code).toBe(1);
-    expect(cellsOf(stdout).slice(-5)).toEqual([
+    expect(answersOf(stdout)).toEqual([
       ["prod", "accepted"],
       [
         "prod",
@@ -198,9 +201,28 @@ describe("check against a cloud", () => {
     const config = await folder.write("c.yaml", watchConfig(simulator, null, { projects }));
     const { code, stdout } = await runInProcess("check", "--online", "--config", config);
     expect(code).toBe(1);
-    expect(cellsOf(stdout).at(-3)).toEqual([
+    expect(answersOf(stdout)[0]).toEqual([
       "prod",
       expect.stringMatching(/^the endpoint cannot be reached: /),
     ]);
+  });
+
+  test("--online counts what discovery finds in what is needed", async () => {
+    await using folder = await Folder.create();
+    await using simulator = await cloud();
+    const discovering = projectOf(simulator, { instances: undefined, discover: { every: "10m" } });
+    const config = await folder.write("c.yaml", watchConfig(simulator, null, { projects: [discovering] }));
+    const offline = await runInProcess("check", "--config", config);
+    expect(cellsOf(offline.stdout).at(-1)).toEqual([
+      "prod",
+      "0 and what discovery finds",
+      "0.005",
+      "0.005",
+      "200",
+    ]);
+    const online = await runInProcess("check", "--online", "--config", config);
+    expect(online).toMatchObject({ code: 0, stderr: "" });
+    expect(answersOf(online.stdout)).toHaveLength(3);
+    expect(cellsOf(online.stdout).at(-1)).toEqual(["prod", "2", "2", "2", "200"]);
   });
 });
