@@ -76,7 +76,8 @@ export function projectCause({ total, failingByCause, credentialsRefused }: Proj
 }
 
 /**
- * Counts the streaks of all instances of a project, null for those that answer. `tally` counts those that are down.
+ * Counts the streaks of all instances of a project, null for those that answer. `tally` counts those that are down;
+ * of a project that is unreachable already, all that fail, since a start or takeover begins every streak anew.
  * `near` says that the project is on its way there by the streaks as they are: its instances then wait with news of
  * their own, so that the first three do not tell what the project is about to tell for all.
  */
@@ -84,6 +85,7 @@ export function tallyProject(
   streaks: Iterable<Streak | null>,
   credentialsRefused: boolean,
   now: number,
+  unreachable = false,
 ): { readonly tally: ProjectTally; readonly near: boolean } {
   let total = 0;
   const down = new Map<Cause, number>();
@@ -95,7 +97,7 @@ export function tallyProject(
     if (isDown(streak, now)) down.set(streak.cause, (down.get(streak.cause) ?? 0) + 1);
   }
   return {
-    tally: { total, failingByCause: down, credentialsRefused },
+    tally: { total, failingByCause: unreachable ? failing : down, credentialsRefused },
     near: projectCause({ total, failingByCause: failing, credentialsRefused }) !== null,
   };
 }

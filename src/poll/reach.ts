@@ -6,10 +6,11 @@ import {
   instanceHealth,
   projectHealth,
   releaseInstance,
+  type Streak,
   tallyProject,
 } from "../core/health.ts";
 import type { Rules } from "../core/rules.ts";
-import type { InstanceState } from "../core/state.ts";
+import type { InstanceState, Unreachable } from "../core/state.ts";
 import type { Emit } from "../ports/telemetry.ts";
 import type { Shard } from "./shard.ts";
 import { newRecord, type PollProject, projectKey, targetNames } from "./target.ts";
@@ -90,13 +91,17 @@ export class Reach {
     const streaks = Map.groupBy(watched, (each) => each.target.project.id);
     const near = new Set<string>();
     for (const { project, home } of projects) {
-      const of = (streaks.get(project.id) ?? []).map((each) => each.streak);
-      const counted = tallyProject(of, !project.gate.key.valid, now);
-      if (counted.near) near.add(project.id);
-      if (!home) continue;
       const key = projectKey(project.id);
-      const known = home.peek(key);
-      if (!counted.near && !known?.record.unreachable) continue;
+      const known = home?.peek(key);
+      const down = known?.record.unreachable ?? null;
+      const of = (streaks.get(project.id) ?? []).map((each) =>
+        each.up === null && down ? asBefore(down) : each.streak,
+      );
+      const counted = tallyProject(of, refusesKey(project, down), now, down !== null);
+      if (counted.near) near.add(project.id);
+      // Right after a start there may be none of its instances here yet, who could say that it is back.
+      if (!home || (of.length === 0 && down)) continue;
+      if (!counted.near && !down) continue;
       const state = known ?? fresh(newRecord(project.id, { id: "", name: project.name, engine: "kafka" }));
       const health = projectHealth(state.record, project.rules, counted.tally, now);
       if (!health.changed || !(await this.#commit(home, key, state, outcomeOf(health)))) continue;
@@ -161,6 +166,13 @@ function isDue({ record, tasks }: InstanceState, rules: Rules, now: number): boo
   }
   return false;
 }
+
+/** An instance that was not polled since a start or takeover is taken to fail as its project did, until it answers. */
+const asBefore = ({ cause, since }: Unreachable): Streak => ({ count: 1, since, cause });
+
+/** Refused, or refused when last heard of and not accepted since. */
+const refusesKey = ({ gate: { key } }: PollProject, down: Unreachable | null): boolean =>
+  !key.valid || (down?.cause === "credentials_rejected" && !key.accepted);
 
 const fresh = (record: InstanceState["record"]): InstanceState => ({ record, revision: 0, tasks: new Map() });
 

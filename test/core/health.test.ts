@@ -108,6 +108,13 @@ describe("a project is unreachable", () => {
     expect(tallyProject([down, failing, null, null], false, T0).near).toBe(false);
   });
 
+  it("still, as long as they fail at all: a start begins every streak anew", () => {
+    const failing = streak(1, 0);
+    const { tally } = tallyProject([failing, failing, failing, null], false, T0, true);
+    expect(projectCause(tally)).toBe("timeout");
+    expect(projectCause(tallyProject([failing, failing, null, null], false, T0, true).tally)).toBeNull();
+  });
+
   const record = recordOf({ instanceId: "" });
   const bad = {
     total: 3,
