@@ -130,6 +130,25 @@ describe("a shard that is given back", () => {
   });
 });
 
+test("a renewal that crosses with a release is no loss", async () => {
+  const { store, replica } = await scene();
+  const gate = Promise.withResolvers<void>();
+  const a = replica("a", {
+    async renew(leases, ttl) {
+      await gate.promise;
+      return store.leases.renew(leases, ttl);
+    },
+  });
+  await a.keeper.tick();
+  const ticking = a.keeper.tick();
+  const stopped = a.keeper.stop();
+  await settled();
+  gate.resolve();
+  await Promise.all([ticking, stopped]);
+  expect(a.told.filter((kind) => kind === "lease.released")).toHaveLength(SHARDS);
+  expect(a.told).not.toContain("lease.lost");
+});
+
 describe("a stop", () => {
   test("is told to the others before anything else, and not taken back by a tick", async () => {
     const { store, replica } = await scene();
