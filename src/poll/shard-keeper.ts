@@ -34,8 +34,8 @@ export class ShardKeeper {
   #cursor: number;
   #ticking: Promise<void> = Promise.resolve();
   #stopping = false;
-  /** Each is told once, though it may be lost while it is being given back. */
-  readonly #lost = new WeakSet<Shard>();
+  /** Lost or given back, told once: one may be lost while it waits to be given back, or a renewal crosses its release. */
+  readonly #over = new WeakSet<Shard>();
 
   constructor(options: ShardKeeperOptions) {
     this.#options = options;
@@ -116,23 +116,33 @@ export class ShardKeeper {
     }
   }
 
+  /** As many at a time as are still wanted: others may hold most of them, and each answer takes a round trip. */
   async #take(count: number): Promise<void> {
-    const { leases, member, shards, ttl, clock } = this.#options;
+    const { shards, ttl, clock } = this.#options;
     // What is held already must be renewed in good time, however slow the store is.
     const until = clock.monotonic() + ttl / 6;
     let left = count;
-    for (let step = 0; step < shards && left > 0 && clock.monotonic() < until; step++) {
-      const number = this.#cursor;
-      this.#cursor = (number + 1) % shards;
-      if (this.#owned.has(number) || this.#leaving.has(number)) continue;
-      const deadline = clock.monotonic() + ttl;
-      const lease = await leases.acquire(number, member, ttl);
-      if (lease) {
-        await this.#gain(lease, deadline);
-        left -= 1;
+    let step = 0;
+    while (left > 0 && step < shards && !this.#stopping && clock.monotonic() < until) {
+      const tried: Promise<boolean>[] = [];
+      for (; tried.length < left && step < shards; step++) {
+        const number = this.#cursor;
+        this.#cursor = (number + 1) % shards;
+        if (!this.#owned.has(number) && !this.#leaving.has(number)) tried.push(this.#tryToGain(number));
       }
-      if (this.#stopping) return;
+      const answers = await Promise.allSettled(tried);
+      for (const answer of answers) if (answer.status === "rejected") throw answer.reason;
+      left -= answers.filter((answer) => answer.status === "fulfilled" && answer.value).length;
     }
+  }
+
+  /** False while it is another's. */
+  async #tryToGain(number: number): Promise<boolean> {
+    const { leases, member, ttl, clock } = this.#options;
+    const deadline = clock.monotonic() + ttl;
+    const lease = await leases.acquire(number, member, ttl);
+    if (lease) await this.#gain(lease, deadline);
+    return lease !== null;
   }
 
   /** What cannot be loaded, or comes when we stop, is left to others at once. */
@@ -159,8 +169,8 @@ export class ShardKeeper {
 
   /** The write is fenced whatever we do here; this stops the shard's polls and deliveries and hides its series. */
   #lose(shard: Shard): void {
-    if (this.#lost.has(shard)) return;
-    this.#lost.add(shard);
+    if (this.#over.has(shard)) return;
+    this.#over.add(shard);
     if (this.#owned.get(shard.number) === shard) this.#owned.delete(shard.number);
     this.#options.onLost(shard);
     this.#options.emit({ kind: "lease.lost", shard: shard.number });
@@ -173,14 +183,18 @@ export class ShardKeeper {
     const done = shard
       .end()
       .then(() => this.#options.beforeRelease(shard))
-      .then(() => this.#options.leases.release(shard.lease))
-      .then(() => {
-        if (!this.#lost.has(shard)) this.#options.emit({ kind: "lease.released", shard: shard.number });
-      })
+      .then(() => this.#release(shard))
       // The lease runs out by itself.
       .catch(() => {})
       .finally(() => this.#leaving.delete(shard.number));
     this.#leaving.set(shard.number, { shard, done });
     await done;
+  }
+
+  async #release(shard: Shard): Promise<void> {
+    if (this.#over.has(shard)) return;
+    this.#over.add(shard);
+    await this.#options.leases.release(shard.lease);
+    this.#options.emit({ kind: "lease.released", shard: shard.number });
   }
 }

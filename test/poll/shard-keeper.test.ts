@@ -72,6 +72,22 @@ describe("replicas", () => {
     expect(before.filter((number) => a.owns().includes(number) || b.owns().includes(number))).toHaveLength(6);
   });
 
+  test("ask for all that they want at once, whoever has it", async () => {
+    const { store, replica } = await scene();
+    let asked = 0;
+    const all = Promise.withResolvers<void>();
+    const a = replica("a", {
+      async acquire(...args) {
+        asked += 1;
+        if (asked === SHARDS) all.resolve();
+        await all.promise;
+        return store.leases.acquire(...args);
+      },
+    });
+    await a.keeper.tick();
+    expect(a.owns()).toEqual(ALL);
+  });
+
   test("take over what a dead one had when its lease has run out", async () => {
     const { clock, replica } = await scene();
     const [a, b] = [replica("a"), replica("b")];
