@@ -74,6 +74,11 @@ function configText(port: number): string {
       access_key: ${DEMO_KEY.access_key}
       secret_key: ${DEMO_KEY.secret_key}
     discover: {}
+    scheduled_tasks: true
+stuck:
+  # Half of it has passed for the one that runs since 100 minutes, so that its progress is asked for.
+  by_task: { partitionReassign: 3h }
+  no_progress_after: 20m
 poll:
   schedule: "*/5 * * * * *"
   active_schedule: "*/2 * * * * *"

@@ -3,15 +3,17 @@ import { uuid } from "./random.ts";
 import type { Scenario } from "./scenario.ts";
 
 const ORDERS = "modifyAutoTopic";
+const REASSIGN = "partitionReassign";
 const HISTORY = [
-  { instance: "orders", names: [ORDERS, "kafkaConfigModify", "bindInstancePublicIp"] },
+  { instance: "orders", names: [ORDERS, "kafkaConfigModify", "changeRetentionPolicy"] },
   { instance: "billing", names: ["enablePlugin", "unbindInstancePublicIp"] },
   { instance: "telemetry", names: ["deleteTopics", "changeSslSetting"] },
 ];
 
 /**
- * Three instances. Within 30 s of the start some tasks succeed and one fails; one hangs since three hours ago. Then a
- * calm flow goes on for ever, with a failure now and again that a later success resolves.
+ * Three instances. Within 30 s of the start some tasks succeed and one fails; one hangs since three hours ago, a long
+ * one makes progress, and one is scheduled. Then a calm flow goes on for ever, with a failure now and again that a later
+ * success resolves.
  */
 export function demoScenario(): Scenario {
   const instance = (name: string, engine: "kafka" | "rabbitmq" | "rocketmq") => ({
@@ -56,6 +58,13 @@ function history(): Steps {
 function firstHalfMinute(): Steps {
   return [
     { instance: "billing", task: { name: "restartInstance", created_ago: "3h", runs_for: "forever" } },
+    { instance: "orders", task: { name: REASSIGN, created_ago: "100m", runs_for: "150m" } },
+    {
+      at: "+0s",
+      every: "6h",
+      instance: "orders",
+      task: { name: REASSIGN, scheduled_in: "5h", runs_for: "40m" },
+    },
     {
       at: "+3s",
       instance: "orders",
