@@ -6,12 +6,11 @@ import { type FileReader, FileSet, type ReadFile } from "./files.ts";
 import { hashConfig } from "./hash.ts";
 import { addIssues } from "./issues.ts";
 import { checkAvailable } from "./not-yet.ts";
-import type { Problem } from "./problem.ts";
 import { readProfiles } from "./profile.ts";
 import { resolveConfig } from "./resolve.ts";
 import { schema } from "./schema.ts";
 import { readSecretFiles } from "./secret-files.ts";
-import { isMap, newSource, type Source } from "./source.ts";
+import { isMap, newSource, type Problem, type Source } from "./source.ts";
 import type { Environment } from "./substitute.ts";
 import { parseYaml } from "./yaml.ts";
 

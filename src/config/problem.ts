@@ -1,17 +1,14 @@
 import { isSecretPath } from "./secret-keys.ts";
-import { exactPlaceOf, isMap, type Path, type Place, placeOf, type Source, valueAt } from "./source.ts";
-
-/** One thing wrong with a configuration. No field ever holds a secret's value. */
-export interface Problem {
-  readonly file: string;
-  /** From 1; null where there is no line, as in the environment. */
-  readonly line: number | null;
-  readonly column: number | null;
-  /** The key's path, `webhooks[0].url`; empty for the file as a whole. */
-  readonly path: string;
-  readonly found: string;
-  readonly allowed: string;
-}
+import {
+  exactPlaceOf,
+  isMap,
+  type Path,
+  type Place,
+  type Problem,
+  placeOf,
+  type Source,
+  valueAt,
+} from "./source.ts";
 
 /** `taskwatch.yaml:12:9: poll.timeout: found "ten"; allowed: a duration, such as …` */
 export function formatProblem(problem: Problem): string {

@@ -1,5 +1,3 @@
-import type { Problem } from "./problem.ts";
-
 /** A configuration as written: every scalar is text, for only the schema knows which type a key has. Maps have no prototype. */
 export type Tree = string | null | Tree[] | TreeMap;
 export interface TreeMap {
@@ -25,6 +23,18 @@ export interface Place {
 export interface Located {
   readonly value: Place;
   readonly key: Place;
+}
+
+/** One thing wrong with a configuration. No field ever holds a secret's value. */
+export interface Problem {
+  readonly file: string;
+  /** From 1; null where there is no line, as in the environment. */
+  readonly line: number | null;
+  readonly column: number | null;
+  /** The key's path, `webhooks[0].url`; empty for the file as a whole. */
+  readonly path: string;
+  readonly found: string;
+  readonly allowed: string;
 }
 
 /** A tree, where its values stand, and what was found wrong so far. */

@@ -10,13 +10,14 @@ import {
   parseDocument,
   type Scalar,
 } from "yaml";
-import { type Problem, problemAt } from "./problem.ts";
+import { problemAt } from "./problem.ts";
 import {
   type Located,
   newMap,
   newSource,
   type Path,
   type Place,
+  type Problem,
   pathKey,
   type Source,
   type Tree,
