@@ -44,8 +44,8 @@ export class WebhookWorkers {
 
   /**
    * Makes these the webhooks that are delivered to. One that did not change keeps its worker; a changed one begins
-   * when its predecessor has nothing in flight. Throws `UsageError` before anything is touched. `format:
-   * alertmanager` does not go through the outbox and is passed over.
+   * when its predecessor has nothing in flight. Throws, before anything is touched, for a template
+   * that no check has seen. `format: alertmanager` does not go through the outbox and is passed over.
    */
   apply(webhooks: readonly WebhookConfig[]): void {
     const next = new Map<string, Running>();

@@ -3,7 +3,7 @@ import { HOOK_SECRET, load, MINIMAL, problems } from "./support.ts";
 
 const DURATION = "a duration, such as 500ms, 30s, 5m, 1h30m, 7d";
 const CRON = 'six cron fields, seconds first, such as "0 */5 * * * *"';
-const NOT_YET = "anything else is not available in this version";
+const NOT_YET = "this one is not available in this version";
 const FORM_WORDS =
   "exactly one form: access_key and secret_key (with security_token for temporary keys), profile, token, " +
   "user with password and domain, or metadata; each secret also as a file";
@@ -136,8 +136,40 @@ const WEBHOOK_MISTAKES: readonly (readonly [text: string, message: string])[] = 
     '10:13: webhooks[0].format: found "slak"; allowed: cloudevents, alertmanager, slack, teams, pagerduty, feishu, dingtalk, wecom, template',
   ],
   [
-    "url: https://h/\n    format: slack",
-    `10:13: webhooks[0].format: found "slack"; allowed: cloudevents: ${NOT_YET}`,
+    "urls: [https://h/]\n    format: alertmanager",
+    `10:13: webhooks[0].format: found "alertmanager"; allowed: the others: ${NOT_YET}`,
+  ],
+  [
+    "url: https://h/\n    format: slack\n    secret: hidden",
+    "11:5: webhooks[0].secret: found it with format slack; allowed: this key with format cloudevents, template, feishu, dingtalk only",
+  ],
+  [
+    "url: https://h/\n    format: feishu\n    secret: [hidden, hidden2]",
+    "11:13: webhooks[0].secret: found a list; allowed: one secret: a robot of format feishu has no other",
+  ],
+  [
+    "url: https://h/\n    format: template",
+    "7:5: webhooks[0].template: found nothing; allowed: this key, which format template needs",
+  ],
+  [
+    "url: https://h/\n    format: template\n    template: '{{data.tsk.name}}'\n    content_type: text/plain",
+    "11:15: webhooks[0].template: found data.tsk.name in line 1, column 1 of it; allowed: names that an event has",
+  ],
+  [
+    "url: https://h/\n    format: template\n    template: '{\"hidden\": {{data.duration_seconds}}}'",
+    '11:15: webhooks[0].template: found that a sample event gives what is not JSON (Unexpected token \'}\', "{"hidden": }" is not valid JSON); allowed: JSON, with values between quotes or, where they can be null, in {{#x}}{{x}}{{/x}}{{^x}}null{{/x}}',
+  ],
+  [
+    "url: https://h/\n    format: template\n    template: x\n    content_type: plain",
+    '12:19: webhooks[0].content_type: found "plain"; allowed: a content type, such as application/json',
+  ],
+  [
+    "url: https://h/\n    format: template\n    template: '{{id}}'\n    content_type: text/plain\n    group: {}",
+    "11:15: webhooks[0].template: found no {{#events}}…{{/events}}, which group needs; allowed: it, or group: off",
+  ],
+  [
+    "url: https://h/\n    group: { by: [instance] }",
+    "10:12: webhooks[0].group: found a map; allowed: off with format cloudevents",
   ],
   [
     "url: https://h/\n    secret: hidden",

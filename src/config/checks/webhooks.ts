@@ -1,16 +1,19 @@
+import { TemplateError } from "../../util/mustache.ts";
 import { FORMATS } from "../config.ts";
 import { retry } from "../schema/webhooks.ts";
 import { isMap, type Path, type Source, type Tree, type TreeMap } from "../source.ts";
+import { compileTemplate, TEMPLATE_TYPE } from "../template.ts";
 import { oneAuth, ordered, say, sayKey } from "./common.ts";
 
 const RETRY = retry.parse({});
 
 /** Keys that belong to some formats only. */
-const FORMAT_KEYS: readonly { key: string; formats: readonly string[] }[] = [
-  { key: "urls", formats: ["alertmanager"] },
-  { key: "routing_key", formats: ["pagerduty"] },
-  { key: "template", formats: ["template"] },
-  { key: "content_type", formats: ["template"] },
+const FORMAT_KEYS: readonly { key: string; formats: readonly string[]; needed: boolean }[] = [
+  { key: "urls", formats: ["alertmanager"], needed: true },
+  { key: "routing_key", formats: ["pagerduty"], needed: true },
+  { key: "template", formats: ["template"], needed: true },
+  { key: "content_type", formats: ["template"], needed: false },
+  { key: "secret", formats: ["cloudevents", "template", "feishu", "dingtalk"], needed: false },
 ];
 const CHAT_FORMATS = ["slack", "teams", "feishu", "dingtalk", "wecom", "template"];
 
@@ -34,7 +37,7 @@ export function checkWebhook(source: Source, path: Path, webhook: TreeMap): void
 
 function checkFormat(source: Source, path: Path, webhook: TreeMap, format: string): void {
   const has = (key: string) => Object.hasOwn(webhook, key);
-  for (const { key, formats } of FORMAT_KEYS) {
+  for (const { key, formats, needed } of FORMAT_KEYS) {
     if (has(key) && !formats.includes(format)) {
       sayKey(
         source,
@@ -43,7 +46,7 @@ function checkFormat(source: Source, path: Path, webhook: TreeMap, format: strin
         `it with format ${format}`,
       );
     }
-    if (!has(key) && formats.includes(format) && key !== "content_type") {
+    if (!has(key) && formats.includes(format) && needed) {
       say(source, [...path, key], `this key, which format ${format} needs`, "nothing");
     }
   }
@@ -56,6 +59,25 @@ function checkFormat(source: Source, path: Path, webhook: TreeMap, format: strin
     say(source, [...path, "group"], `off with format ${format}`, "a map");
   }
   if (format === "cloudevents" && has("secret")) checkSecrets(source, path, webhook.secret ?? null);
+  if ((format === "feishu" || format === "dingtalk") && Array.isArray(webhook.secret)) {
+    say(source, [...path, "secret"], `one secret: a robot of format ${format} has no other`, "a list");
+  }
+  if (format === "template") checkTemplate(source, path, webhook);
+}
+
+/** On sample events, so that it fails here and not when something has happened. */
+function checkTemplate(source: Source, path: Path, { template, content_type, group }: TreeMap): void {
+  if (typeof template !== "string" || template === "") return;
+  try {
+    compileTemplate({
+      template,
+      content_type: typeof content_type === "string" ? content_type : TEMPLATE_TYPE,
+      grouped: isMap(group),
+    });
+  } catch (error) {
+    if (!(error instanceof TemplateError)) throw error;
+    say(source, [...path, "template"], error.allowed, error.found);
+  }
 }
 
 /** Standard Webhooks: `whsec_` and the key in base64. */

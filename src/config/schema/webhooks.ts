@@ -7,6 +7,7 @@ import {
   number,
   off,
   oneOf,
+  scalar,
   secret,
   secretOrFile,
   TEXT_OR_FILE,
@@ -51,6 +52,14 @@ const group = z.union([
   }),
 ]);
 
+/** With parameters; it becomes a header. */
+const mediaType = () =>
+  scalar("a content type, such as application/json", { type: "string" }, (value) =>
+    /^[\w!#$&^.+-]+\/[\w!#$&^.+-]+(; ?[\w-]+=[\w.:-]+)*$/.test(value) && value.length <= 128
+      ? value
+      : undefined,
+  );
+
 export const webhook = object({
   name: text("a name"),
   url: webhookUrl().optional(),
@@ -69,5 +78,5 @@ export const webhook = object({
   dead_letters: duration({ min: 1000 }).prefault("30d"),
   routing_key: secret("a routing key").optional(),
   template: content("a template").optional(),
-  content_type: text("a content type").optional(),
+  content_type: mediaType().optional(),
 });

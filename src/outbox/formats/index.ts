@@ -15,8 +15,7 @@ const FORMATS: Readonly<
 > = { cloudevents, slack, teams, pagerduty, feishu, dingtalk, wecom, template };
 
 /**
- * The format that a webhook is configured with. Throws `UsageError` for a template that cannot be used, and for
- * `alertmanager`, which takes no events.
+ * The format that a webhook is configured with. Throws `UsageError` for `alertmanager`, which takes no events.
  */
 export function formatOf(webhook: WebhookConfig): Format {
   if (webhook.format === "alertmanager")

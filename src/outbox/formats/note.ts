@@ -1,8 +1,9 @@
 import type { EventType } from "../../core/event.ts";
 import { spell } from "../../core/reason.ts";
+import { clean } from "../../util/clean.ts";
 import type { FormattedEvent } from "../format.ts";
 import { type Reading, read } from "./reading.ts";
-import { clean, cut } from "./text.ts";
+import { cut } from "./text.ts";
 
 export const SEVERITIES = ["critical", "error", "warning", "info", "good"] as const;
 /** How much it matters. What a failed task is: an error; what hangs is critical, as in the alert rules; `good` is an end. */

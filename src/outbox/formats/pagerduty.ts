@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
 import type { WebhookConfig } from "../../config/config.ts";
 import { type EventType, incidentKey } from "../../core/event.ts";
+import { clean } from "../../util/clean.ts";
 import type { Format, FormattedEvent, Message } from "../format.ts";
 import { KINDS, lineOf, noteOf, type Severity } from "./note.ts";
 import { type Reading, read } from "./reading.ts";
-import { clean, cut } from "./text.ts";
+import { cut } from "./text.ts";
 
 type Action = "trigger" | "resolve" | "change";
 

@@ -1,9 +1,3 @@
-/** Controls, line ends, and marks that change the direction of what follows or are not seen. */
-const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu;
-
-/** One line that shows what it holds. */
-export const clean = (text: string): string => text.toWellFormed().replace(UNSEEN, " ").trim();
-
 /** At most `most` characters, as people count them; a cut is shown. */
 export function cut(text: string, most: number): string {
   if (text.length <= most) return text;

@@ -2,8 +2,8 @@ import { Webhook } from "standardwebhooks";
 import { describe, expect, test } from "vitest";
 import type { WebhookConfig } from "../../../src/config/config.ts";
 import { Secret } from "../../../src/config/secret.ts";
-import { UsageError } from "../../../src/errors.ts";
 import { formatOf } from "../../../src/outbox/formats/index.ts";
+import { TemplateError } from "../../../src/util/mustache.ts";
 import { webhookConfig } from "../workbench.ts";
 import { Exchange } from "./exchange.ts";
 import { BROKEN, event, HOSTILE, hostile, many } from "./samples.ts";
@@ -20,7 +20,7 @@ const refusal = (template: string, type?: string | null, more?: Partial<WebhookC
   try {
     made(template, type, more);
   } catch (error) {
-    if (error instanceof UsageError) return error.message;
+    if (error instanceof TemplateError) return error.message;
     throw error;
   }
   return "taken";
@@ -90,28 +90,29 @@ describe("every value is escaped for the content type", () => {
 });
 
 describe("what cannot work is refused at the start, with place, found and allowed", () => {
+  const NAMES = "names that an event has";
   test.each([
-    ["{{data.tsk.name}}", "webhook ops: template, line 1, column 1: found data.tsk.name, which no event has"],
+    ["{{data.tsk.name}}", `found data.tsk.name in line 1, column 1 of it; allowed: ${NAMES}`],
     [
       "a\n  {{data.task}}",
-      "webhook ops: template, line 2, column 3: found data.task as a value; allowed: a section {{#data.task}}, or one of data.task.id, data.task.name, data.task.status, data.task.user_name, data.task.created_at, data.task.updated_at, data.task.params",
+      "found data.task as a value in line 2, column 3 of it; allowed: a section {{#data.task}}, or one of data.task.id, data.task.name, data.task.status, data.task.user_name, data.task.created_at, data.task.updated_at, data.task.params",
     ],
     [
       "{{#data.task}}x",
-      "webhook ops: template, line 1, column 1: found a section data.task without {{/data.task}}",
+      "found a section data.task without its end in line 1, column 1 of it; allowed: {{/data.task}} after it",
     ],
     [
       "x {{#data.task}}{{/data}}",
-      "webhook ops: template, line 1, column 17: found {{/data}}; allowed: {{/data.task}}, which is open",
+      "found {{/data}} in line 1, column 17 of it; allowed: {{/data.task}}, which is open",
     ],
-    ["{{/data}}", "webhook ops: template, line 1, column 1: found {{/data}} where no section is open"],
-    ["{{data.task.name", "webhook ops: template, line 1, column 1: found {{ without }} after it"],
     [
-      "{{#events}}{{data.x}}{{/events}}",
-      "webhook ops: template, line 1, column 12: found data.x, which no event has",
+      "{{/data}}",
+      "found {{/data}} in line 1, column 1 of it; allowed: {{#data}} before it: no section is open",
     ],
-    ["{{constructor}}", "webhook ops: template, line 1, column 1: found constructor, which no event has"],
-    ["{{__proto__.x}}", "webhook ops: template, line 1, column 1: found __proto__.x, which no event has"],
+    ["{{data.task.name", "found {{ without }} after it in line 1, column 1 of it; allowed: {{name}}"],
+    ["{{#events}}{{data.x}}{{/events}}", `found data.x in line 1, column 12 of it; allowed: ${NAMES}`],
+    ["{{constructor}}", `found constructor in line 1, column 1 of it; allowed: ${NAMES}`],
+    ["{{__proto__.x}}", `found __proto__.x in line 1, column 1 of it; allowed: ${NAMES}`],
   ])("%j", (template, message) => {
     expect(refusal(template)).toBe(message);
   });
@@ -125,9 +126,7 @@ describe("what cannot work is refused at the start, with place, found and allowe
       "{{ if .x }}",
       "{{data.reason | upper}}",
     ])
-      expect(refusal(tag)).toMatch(
-        /^webhook ops: template, line 1, column 1: found \{\{.*; allowed: \{\{name\}\}, /,
-      );
+      expect(refusal(tag)).toMatch(/^found \{\{.* in line 1, column 1 of it; allowed: \{\{name\}\}, /);
   });
 
   test("JSON that breaks where a value is missing, or between two events", () => {
@@ -142,6 +141,17 @@ describe("what cannot work is refused at the start, with place, found and allowe
         null,
       ),
     ).toBe("taken");
+  });
+
+  test("one that would take all time or memory, in a moment", () => {
+    const nested = (depth: number, inner: string) =>
+      `${"{{#events}}".repeat(depth)}${inner}${"{{/events}}".repeat(depth)}`;
+    expect(refusal(nested(2, "{{data.task.name}}"))).toBe("taken");
+    expect(refusal(nested(4, "{{data.reason}} and more text"))).toMatch(/^found more text; allowed: at most/);
+    expect(refusal(nested(8, ""))).toMatch(/^found sections that repeat each other; allowed: at most/);
+    expect(refusal(nested(10_000, ""))).toMatch(/^found (64|2)\d+ characters; allowed: at most 64000$/);
+    expect(refusal(nested(21, ""))).toMatch(/; allowed: at most 20 sections within each other$/);
+    expect(refusal("{{id}} ".repeat(20_000))).toMatch(/^found 140000 characters; allowed: at most 64000$/);
   });
 
   test("a group whose template would show one event of many", () => {

@@ -20,16 +20,24 @@ export interface Place {
   readonly column: number;
 }
 
-/** `message` says what was found and what is allowed. */
 export class TemplateError extends Error {
   override readonly name = "TemplateError";
-  readonly at: Place | null;
+  /** With the place in the template, where there is one. */
+  readonly found: string;
+  readonly allowed: string;
 
-  constructor(message: string, at: Place | null) {
-    super(message);
-    this.at = at;
+  constructor(found: string, allowed: string, at: Place | null = null) {
+    const where = at === null ? "" : ` in line ${at.line}, column ${at.column} of it`;
+    super(`found ${found}${where}; allowed: ${allowed}`);
+    this.found = `${found}${where}`;
+    this.allowed = allowed;
   }
 }
+
+/** Sections within sections: more than anybody reads, and few enough that no template exhausts the stack. */
+const DEPTH = 20;
+/** Parts put out for one rendering: sections that repeat within each other multiply, also where they show nothing. */
+const PARTS = 200_000;
 
 const NAME = /^(?:\.|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)$/;
 
@@ -52,7 +60,7 @@ export function parseTemplate(source: string): readonly Part[] {
     if (start < 0) break;
     const at = placeOf(source, start);
     const end = source.indexOf("}}", start);
-    if (end < 0) throw new TemplateError("found {{ without }} after it", at);
+    if (end < 0) throw new TemplateError("{{ without }} after it", "{{name}}", at);
     const tag = source.slice(start + 2, end).trim();
     from = end + 2;
     if (tag.startsWith("!")) continue;
@@ -60,24 +68,33 @@ export function parseTemplate(source: string): readonly Part[] {
     const name = tag.slice(sign.length).trim();
     if (!NAME.test(name)) {
       throw new TemplateError(
-        `found {{${tag.slice(0, 40)}}}; allowed: {{name}}, {{#name}}, {{^name}}, {{/name}} with a name such as data.task.name, {{.}}, {{! a remark }}`,
+        `{{${tag.slice(0, 40)}}}`,
+        "{{name}}, {{#name}}, {{^name}}, {{/name}} with a name such as data.task.name, {{.}}, {{! a remark }}",
         at,
       );
     }
     const path = name === "." ? [] : name.split(".");
-    if (sign === "#" || sign === "^") open.push({ parts: [], path: name, inverted: sign === "^", at });
-    else if (sign === "/") {
+    if (sign === "#" || sign === "^") {
+      if (open.length === DEPTH)
+        throw new TemplateError(`{{${sign}${name}}}`, `at most ${DEPTH} sections within each other`, at);
+      open.push({ parts: [], path: name, inverted: sign === "^", at });
+    } else if (sign === "/") {
       const section = open.pop();
-      if (section === undefined) throw new TemplateError(`found {{/${name}}} where no section is open`, at);
+      if (section === undefined)
+        throw new TemplateError(`{{/${name}}}`, `{{#${name}}} before it: no section is open`, at);
       if (section.path !== name)
-        throw new TemplateError(`found {{/${name}}}; allowed: {{/${section.path}}}, which is open`, at);
+        throw new TemplateError(`{{/${name}}}`, `{{/${section.path}}}, which is open`, at);
       const { parts, inverted } = section;
       into().push({ kind: "section", path, inverted, parts, at: section.at });
     } else into().push({ kind: "value", path, at });
   }
   const [unclosed] = open;
   if (unclosed)
-    throw new TemplateError(`found a section ${unclosed.path} without {{/${unclosed.path}}}`, unclosed.at);
+    throw new TemplateError(
+      `a section ${unclosed.path} without its end`,
+      `{{/${unclosed.path}}} after it`,
+      unclosed.at,
+    );
   return root;
 }
 
@@ -89,27 +106,56 @@ function placeOf(source: string, index: number): Place {
 /** The innermost first. */
 type Scope = readonly unknown[];
 
-/** Missing and null give the empty text; maps and lists are not shown. Every value goes through `quote`. */
+/**
+ * Missing and null give the empty text; maps and lists are not shown. Every value goes through `quote`. Throws
+ * `TemplateError` when there is more than `most` characters of it.
+ */
 export function renderTemplate(
   parts: readonly Part[],
   root: unknown,
   quote: (text: string) => string,
+  most: number,
 ): string {
-  return rendered(parts, [root], quote);
+  const output = new Output(most);
+  renderInto(output, parts, [root], quote);
+  return output.text;
 }
 
-function rendered(parts: readonly Part[], scope: Scope, quote: (text: string) => string): string {
-  let text = "";
+class Output {
+  text = "";
+  readonly #most: number;
+  #parts = 0;
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  add(text: string): void {
+    this.#parts++;
+    this.text += text;
+    if (this.text.length > this.#most)
+      throw new TemplateError("more text", `at most ${this.#most} characters`);
+    if (this.#parts > PARTS)
+      throw new TemplateError("sections that repeat each other", `at most ${PARTS} parts in all`);
+  }
+}
+
+function renderInto(
+  output: Output,
+  parts: readonly Part[],
+  scope: Scope,
+  quote: (text: string) => string,
+): void {
   for (const part of parts) {
-    if (part.kind === "text") text += part.text;
-    else if (part.kind === "value") text += quote(asText(lookUp(scope, part.path)));
+    if (part.kind === "text") output.add(part.text);
+    else if (part.kind === "value") output.add(quote(asText(lookUp(scope, part.path))));
     else {
       for (const inner of scopesOf(lookUp(scope, part.path), part.inverted, scope)) {
-        text += rendered(part.parts, inner, quote);
+        output.add("");
+        renderInto(output, part.parts, inner, quote);
       }
     }
   }
-  return text;
 }
 
 /** In what, and how often, the content of a section is rendered. */
@@ -129,7 +175,7 @@ function asText(value: unknown): string {
     : "";
 }
 
-export function lookUp(scope: Scope, path: readonly string[]): unknown {
+function lookUp(scope: Scope, path: readonly string[]): unknown {
   const [first, ...rest] = path;
   if (first === undefined) return scope[0];
   const holder = scope.find((one) => has(one, first));
@@ -155,11 +201,12 @@ export function checkNames(parts: readonly Part[], sample: unknown, scope: Scope
     if (part.kind === "text") continue;
     const value = lookUp(scope, part.path);
     const name = part.path.join(".") || ".";
-    if (value === undefined) throw new TemplateError(`found ${name}, which no event has`, part.at);
+    if (value === undefined) throw new TemplateError(name, "names that an event has", part.at);
     if (part.kind === "value") {
       if (typeof value === "object" && value !== null)
         throw new TemplateError(
-          `found ${name} as a value; allowed: a section {{#${name}}}, or one of ${keysOf(value, name)}`,
+          `${name} as a value`,
+          `a section {{#${name}}}, or one of ${keysOf(value, name)}`,
           part.at,
         );
       continue;

@@ -1,8 +1,8 @@
-import { cloudEvent } from "../../core/cloudevent.ts";
-import type { EventData, TaskwatchEvent } from "../../core/event.ts";
+import { cloudEvent } from "../core/cloudevent.ts";
+import type { EventData, TaskwatchEvent } from "../core/event.ts";
 
 /*
- * What a template is tried on when the program starts: an event in which nothing is missing, with values that need
+ * What a template is tried on when it is loaded: an event in which nothing is missing, with values that need
  * escaping everywhere; then one in which all is null that can be.
  */
 
