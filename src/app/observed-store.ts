@@ -17,7 +17,14 @@ const OPERATIONS = {
   leases: { join: "join", leave: "leave", acquire: "acquire", renew: "renew", release: "release" },
   notes: { read: "note", write: "note", list: "note" },
   budget: { take: "take" },
-  reader: { instances: "read", tasks: "read", task: "read", events: "read", names: "read" },
+  reader: {
+    instances: "read",
+    tasks: "read",
+    task: "read",
+    events: "read",
+    newestEvents: "read",
+    names: "read",
+  },
 } as const satisfies { readonly [P in keyof Store]?: { readonly [M in keyof Store[P]]: StoreOperation } };
 
 /** A store whose operations are timed, and whose outages are told once each, when they begin and when they end. */

@@ -223,7 +223,7 @@ export interface Reader {
       readonly revision: number;
     }[]
   >;
-  /** Tasks that are open, failed open, stuck, or all; of one instance where `key` is given. */
+  /** In no order. */
   tasks(filter: TaskFilter): Promise<readonly { readonly key: string; readonly task: TaskState }[]>;
   /** A task by its id, wherever it is; ids may repeat over instances. */
   task(taskId: string): Promise<readonly { readonly key: string; readonly task: TaskState }[]>;
@@ -231,14 +231,26 @@ export interface Reader {
    * Events of one shard come in the order of their commits. Fewer than `limit` only at the end; the cursor of an
    * answer goes on right after it, also after events were pruned or put in.
    */
-  events(query: EventQuery): Promise<{ readonly events: readonly StoredEvent[]; readonly cursor: string }>;
+  events(query: EventQuery): Promise<EventPage>;
+  /** The last `limit` events, in their order; the cursor goes on after them. With 0, the end alone. */
+  newestEvents(limit: number): Promise<EventPage>;
   /** Of all shards: a name that several know is there as often. */
   names(): Promise<readonly (NameKnowledge & { readonly shard: number })[]>;
 }
 
 export interface TaskFilter {
-  readonly state: "open" | "stuck" | "failed" | "all";
-  readonly key?: string;
+  /** `failed` is an open failure; `live` is any of those before it. */
+  readonly state: "open" | "stuck" | "failed" | "live" | "all";
+  /** Only of these. */
+  readonly instances?: readonly { readonly shard: number; readonly key: string }[];
+}
+
+export interface EventPage {
+  readonly events: readonly (StoredEvent & {
+    /** Goes on right after this one. */
+    readonly cursor: string;
+  })[];
+  readonly cursor: string;
 }
 
 export interface EventQuery {

@@ -1,9 +1,9 @@
 import type { InstanceRecord, NameKnowledge, TaskState } from "../../core/state.ts";
-import type { EventQuery, Reader, StoredEvent, TaskFilter } from "../../ports/store.ts";
+import type { EventPage, EventQuery, Reader, TaskFilter } from "../../ports/store.ts";
 import { decodeRecord, decodeTask, FAILED, OPEN, STUCK, taskFlags } from "../codec.ts";
 import type { Client } from "./connect.ts";
 import { asStoreErrors } from "./errors.ts";
-import { decodeEvent, eventFieldsOf } from "./events.ts";
+import { cursorOf, EventLog, type Numbered, newestOf, positionsOf } from "./event-log.ts";
 import { type Keys, splitLiveField } from "./keys.ts";
 import { nameOf, replies, timesOf } from "./state.ts";
 
@@ -15,6 +15,7 @@ const FLAGS: Readonly<Record<TaskFilter["state"], number>> = {
   open: OPEN,
   stuck: STUCK,
   failed: FAILED,
+  live: OPEN | STUCK | FAILED,
   all: 0,
 };
 
@@ -58,12 +59,14 @@ export function redisReader(client: Client, keys: Keys, shards: number): Reader 
       return found;
     },
 
-    async tasks({ state, key }) {
+    async tasks({ state, instances }) {
       const flag = FLAGS[state];
       const found: Found[] = [];
       for (const shard of all) {
-        if (key !== undefined) found.push(...(await tasksOf(shard, [key])));
-        else if (flag === 0) found.push(...(await tasksOf(shard, await instanceKeys(shard))));
+        if (instances !== undefined) {
+          const own = instances.filter((each) => each.shard === shard).map(({ key }) => key);
+          found.push(...(await tasksOf(shard, own)));
+        } else if (flag === 0) found.push(...(await tasksOf(shard, await instanceKeys(shard))));
         else {
           const live = await asStoreErrors("read", () => client.hgetall(keys.shard(shard).live));
           for (const [field, value] of Object.entries(live)) {
@@ -73,7 +76,9 @@ export function redisReader(client: Client, keys: Keys, shards: number): Reader 
           }
         }
       }
-      return key === undefined ? found : found.filter(({ task }) => (taskFlags(task) & flag) === flag);
+      return instances === undefined || flag === 0
+        ? found
+        : found.filter(({ task }) => (taskFlags(task) & flag) !== 0);
     },
 
     async task(taskId) {
@@ -97,23 +102,45 @@ export function redisReader(client: Client, keys: Keys, shards: number): Reader 
       const wanted = types === undefined ? null : new Set<string>(types);
       const positions = positionsOf(after, shards);
       const logs = all.map(
-        (shard) => new Log(client, keys, shard, positions[shard] ?? 0, Math.min(PAGE, limit), taskId),
+        (shard) => new EventLog(client, keys, shard, positions[shard] ?? 0, Math.min(PAGE, limit), taskId),
       );
-      for (const log of logs) await log.fill();
-      const events: StoredEvent[] = [];
+      await Promise.all(logs.map((log) => log.fill()));
+      const cursor = () => cursorOf(logs.map((log) => log.position));
+      const events: EventPage["events"][number][] = [];
       while (events.length < limit) {
-        let first: Log | null = null;
+        let first: EventLog | null = null;
         for (const log of logs) {
           if (log.head && (first?.head == null || log.head.time < first.head.time)) first = log;
         }
         if (!first?.head) break;
-        if (wanted === null || wanted.has(first.head.type)) events.push(first.head);
+        const { head } = first;
         await first.next();
+        if (wanted === null || wanted.has(head.type)) events.push({ ...head, cursor: cursor() });
       }
-      return {
-        events,
-        cursor: Buffer.from(JSON.stringify(logs.map((log) => log.position))).toString("base64url"),
-      };
+      return { events, cursor: cursor() };
+    },
+
+    async newestEvents(limit) {
+      const ends = await Promise.all(all.map((shard) => newestOf(client, keys, shard, limit)));
+      const picked: (Numbered & { readonly shard: number })[] = [];
+      const positions = ends.map(({ end }) => end);
+      while (picked.length < limit) {
+        let last: (typeof ends)[number] | null = null;
+        for (const each of ends) {
+          const time = each.newest.at(-1)?.event.time ?? Number.NEGATIVE_INFINITY;
+          if (time > (last?.newest.at(-1)?.event.time ?? Number.NEGATIVE_INFINITY)) last = each;
+        }
+        const event = last?.newest.pop();
+        if (!last || !event) break;
+        picked.push({ shard: last.shard, ...event });
+        positions[last.shard] = event.seq - 1;
+      }
+      const end = cursorOf(ends.map((each) => each.end));
+      const events = picked.reverse().map(({ shard, seq, event }) => {
+        positions[shard] = seq;
+        return { ...event, cursor: cursorOf(positions) };
+      });
+      return { events, cursor: end };
     },
 
     async names() {
@@ -125,98 +152,4 @@ export function redisReader(client: Client, keys: Keys, shards: number): Reader 
       return found;
     },
   };
-}
-
-/** The events of one shard in the order of their commits, read page by page. */
-class Log {
-  /** The sequence number after which to go on. */
-  position: number;
-  readonly #client: Client;
-  readonly #keys: Keys;
-  readonly #shard: number;
-  readonly #page: number;
-  readonly #taskId: string | undefined;
-  #ahead: { readonly seq: number; readonly event: StoredEvent }[] = [];
-  #ended = false;
-
-  constructor(
-    client: Client,
-    keys: Keys,
-    shard: number,
-    position: number,
-    page: number,
-    taskId: string | undefined,
-  ) {
-    this.#client = client;
-    this.#keys = keys;
-    this.#shard = shard;
-    this.position = position;
-    this.#page = Math.max(1, page);
-    this.#taskId = taskId;
-  }
-
-  get head(): StoredEvent | undefined {
-    return this.#ahead[0]?.event;
-  }
-
-  async next(): Promise<void> {
-    const taken = this.#ahead.shift();
-    if (taken) this.position = taken.seq;
-    if (this.#ahead.length === 0) await this.fill();
-  }
-
-  async fill(): Promise<void> {
-    if (this.#ended) return;
-    const at = this.#keys.shard(this.#shard);
-    const seqs = this.#taskId === undefined ? await this.#nextSeqs() : await this.#ofTask(this.#taskId);
-    this.#ended = seqs.length < this.#page || this.#taskId !== undefined;
-    if (seqs.length === 0) return;
-    const texts = await asStoreErrors("read", () => this.#client.hmget(at.events, ...seqs));
-    this.#ahead = seqs.flatMap((seq, index) => {
-      const text = texts[index];
-      return text == null ? [] : [{ seq: Number(seq), event: decodeEvent(text) }];
-    });
-    if (this.#ahead.length === 0) {
-      this.position = Number(seqs.at(-1));
-      await this.fill();
-    }
-  }
-
-  #nextSeqs(): Promise<string[]> {
-    const at = this.#keys.shard(this.#shard);
-    return asStoreErrors("read", () =>
-      this.#client.zrangebyscore(at.eventLog, `(${this.position}`, "+inf", "LIMIT", 0, this.#page),
-    );
-  }
-
-  /** Rare, for one task's history: a walk over the index of the shard. */
-  async #ofTask(taskId: string): Promise<string[]> {
-    const at = this.#keys.shard(this.#shard);
-    const match = `${eventFieldsOf(taskId).replace(/[\\*?[\]]/g, "\\$&")}*`;
-    const seqs: number[] = [];
-    let cursor = "0";
-    do {
-      const [next, fields] = await asStoreErrors("read", () =>
-        this.#client.hscan(at.eventIds, cursor, "MATCH", match, "COUNT", 1_000),
-      );
-      for (let place = 1; place < fields.length; place += 2) seqs.push(Number(fields[place]));
-      cursor = next;
-    } while (cursor !== "0");
-    return [...new Set(seqs)]
-      .filter((seq) => seq > this.position)
-      .sort((a, b) => a - b)
-      .map(String);
-  }
-}
-
-/** A cursor that nobody handed out begins at the oldest: the caller gets too much, never too little. */
-function positionsOf(cursor: string | undefined, shards: number): readonly number[] {
-  try {
-    const positions: unknown = JSON.parse(Buffer.from(cursor ?? "", "base64url").toString());
-    if (Array.isArray(positions) && positions.length === shards && positions.every(Number.isSafeInteger))
-      return positions;
-  } catch {
-    // Falls through.
-  }
-  return [];
 }

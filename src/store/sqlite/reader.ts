@@ -1,18 +1,21 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { EventType } from "../../core/event.ts";
 import type { TaskState } from "../../core/state.ts";
-import type { EventQuery, Reader, StoredEvent, TaskFilter } from "../../ports/store.ts";
+import type { EventPage, EventQuery, Reader, StoredEvent, TaskFilter } from "../../ports/store.ts";
 import { decodeRecord, decodeTask, FAILED, OPEN, STUCK } from "../codec.ts";
 import type { Database } from "./database.ts";
 import { nameOf } from "./state.ts";
 
 /** Rows that are read before other work gets its turn. */
 const SLICE = 1_000;
+/** Instances whose tasks are read before other work gets its turn. */
+const INSTANCES_SLICE = 64;
 
 const FLAGS: Readonly<Record<TaskFilter["state"], number>> = {
   open: OPEN,
   stuck: STUCK,
   failed: FAILED,
+  live: OPEN | STUCK | FAILED,
   all: 0,
 };
 
@@ -44,9 +47,11 @@ export function sqliteReader(db: Database): Reader {
        AND (shard, instance, id) > (?, ?, ?) ORDER BY shard, instance, id LIMIT ${SLICE}`,
   );
   const ofInstance = db.prepare<TaskRow>(
-    "SELECT shard, instance, id, state FROM task WHERE shard = ? AND instance = ? AND flags & ? = ?",
+    "SELECT shard, instance, id, state FROM task WHERE shard = ? AND instance = ?",
   );
-  const shards = db.prepare<{ shard: number }>("SELECT shard FROM shard ORDER BY shard");
+  const liveOfInstance = db.prepare<TaskRow>(
+    "SELECT shard, instance, id, state FROM task WHERE shard = ? AND instance = ? AND flags & ?",
+  );
   const task = db.prepare<TaskRow>(
     "SELECT shard, instance, id, state FROM task WHERE shard = ? AND instance = ? AND id = ?",
   );
@@ -74,15 +79,17 @@ export function sqliteReader(db: Database): Reader {
       return found;
     },
 
-    async tasks({ state, key }) {
+    async tasks({ state, instances: only }) {
       const flag = FLAGS[state];
-      if (key !== undefined) {
-        const rows = db.read(() =>
-          shards.all().flatMap(({ shard }) => ofInstance.all(shard, key, flag, flag)),
-        );
-        return rows.map(found);
-      }
       const rows: { key: string; task: TaskState }[] = [];
+      for (const [index, { shard, key }] of (only ?? []).entries()) {
+        if (index > 0 && index % INSTANCES_SLICE === 0) await nextTurn();
+        const own = db.read(() =>
+          flag === 0 ? ofInstance.all(shard, key) : liveOfInstance.all(shard, key, flag),
+        );
+        for (const row of own) rows.push(found(row));
+      }
+      if (only !== undefined) return rows;
       const read = (last: TaskRow | null): TaskRow[] => {
         const after = [last?.shard ?? -1, last?.instance ?? "", last?.id ?? ""] as const;
         return db.read(() => (flag === 0 ? tasks.all(...after) : live.all(flag, ...after)));
@@ -103,6 +110,7 @@ export function sqliteReader(db: Database): Reader {
     },
 
     events: eventReader(db),
+    newestEvents: newestReader(db),
 
     async names() {
       return db.read(() => names.all()).map((row) => ({ ...nameOf(row), shard: row.shard }));
@@ -139,7 +147,7 @@ function eventReader(db: Database): Reader["events"] {
 
   return async ({ after, limit, types, taskId }: EventQuery) => {
     const wanted = types === undefined ? null : new Set<string>(types);
-    const events: StoredEvent[] = [];
+    const events: EventPage["events"][number][] = [];
     let seq = positionOf(after);
     while (events.length < limit) {
       const rows = db.read(() =>
@@ -150,13 +158,27 @@ function eventReader(db: Database): Reader["events"] {
         seq = row.seq;
         if (wanted !== null && !wanted.has(row.type)) continue;
         const event = one.get(row.seq);
-        if (event !== undefined) events.push({ ...event });
+        if (event !== undefined) events.push({ ...event, cursor: String(seq) });
       }
       if (rows.length < SLICE) break;
       await nextTurn();
     }
     return { events, cursor: String(seq) };
   };
+}
+
+function newestReader(db: Database): Reader["newestEvents"] {
+  const newest = db.prepare<StoredEvent & { seq: number }>(
+    "SELECT seq, id, type, time, body FROM event ORDER BY seq DESC LIMIT ?",
+  );
+  // Counts on when the newest event was pruned.
+  const end = db.prepare<{ seq: number }>("SELECT seq FROM sqlite_sequence WHERE name = 'event'");
+  return async (limit) =>
+    db.read(() => {
+      const rows = newest.all(limit).reverse();
+      const events = rows.map(({ seq, ...event }) => ({ ...event, cursor: String(seq) }));
+      return { events, cursor: String(end.get()?.seq ?? 0) };
+    });
 }
 
 /** A cursor that nobody handed out begins at the oldest: the caller gets too much, never too little. */

@@ -1,7 +1,16 @@
 import { expect, test } from "vitest";
-import type { TaskFilter } from "../../../src/ports/store.ts";
+import type { Store, TaskFilter } from "../../../src/ports/store.ts";
 import { batch, event, fullRecord, fullTask, leaseOf, put, record, T0, task, verdict } from "./back-end.ts";
 import type { UseStore } from "./use-store.ts";
+
+/** Round the shards, each a millisecond later than the one before. Returns the ids. */
+async function putOverShards(store: Store, count: number): Promise<readonly string[]> {
+  const ids = Array.from({ length: count }, (_, index) => `evt_${index}`);
+  for (const [index, id] of ids.entries()) {
+    await put(store, await leaseOf(store, index % 3), event(id, { time: T0 + index, webhooks: [] }));
+  }
+  return ids;
+}
 
 export function readerContract(use: UseStore): void {
   test("instances of all shards are read from any handle", async () => {
@@ -36,10 +45,18 @@ export function readerContract(use: UseStore): void {
     expect(await ids({ state: "stuck" })).toEqual(["p1/i1 stuck", "p1/i2 full"]);
     expect(await ids({ state: "failed" })).toEqual(["p1/i1 failed", "p1/i2 full"]);
     expect(await ids({ state: "all" })).toHaveLength(7);
-    expect(await ids({ state: "all", key: "p1/i2" })).toEqual(["p1/i2 full", "p1/i2 over"]);
-    expect(await ids({ state: "open", key: "p1/i1" })).toEqual(["p1/i1 open", "p1/i1 stuck"]);
-    expect(await ids({ state: "all", key: "unknown" })).toEqual([]);
-    expect(await store.reader.tasks({ state: "stuck", key: "p1/i2" })).toEqual([
+    const live = ["p1/i1 failed", "p1/i1 open", "p1/i1 stuck", "p1/i2 full"];
+    expect(await ids({ state: "live" })).toEqual(live);
+    const [first, second, unknown] = [
+      { shard: 1, key: "p1/i1" },
+      { shard: 2, key: "p1/i2" },
+      { shard: 2, key: "unknown" },
+    ];
+    expect(await ids({ state: "all", instances: [second, unknown] })).toEqual(["p1/i2 full", "p1/i2 over"]);
+    expect(await ids({ state: "open", instances: [first] })).toEqual(["p1/i1 open", "p1/i1 stuck"]);
+    expect(await ids({ state: "live", instances: [second, first] })).toEqual(live);
+    expect(await ids({ state: "all", instances: [] })).toEqual([]);
+    expect(await store.reader.tasks({ state: "stuck", instances: [second] })).toEqual([
       { key: "p1/i2", task: fullTask("full") },
     ]);
   });
@@ -138,6 +155,48 @@ export function readerContract(use: UseStore): void {
       expect(seen.filter((id) => id.startsWith(`evt_${shard}_`))).toEqual(ids);
   });
 
+  test("every event has a cursor of its own, and reading goes on right after it", async () => {
+    const { store } = await use();
+    await putOverShards(store, 9);
+    const { events } = await store.reader.events({ limit: 9 });
+    for (const [index, { cursor }] of events.entries()) {
+      const rest = await store.reader.events({ limit: 9, after: cursor });
+      expect(rest.events).toEqual(events.slice(index + 1));
+    }
+  });
+
+  test("the newest events come in their order, each with its cursor, and reading goes on after the end", async () => {
+    const { store } = await use();
+    expect((await store.reader.newestEvents(3)).events).toEqual([]);
+    const ids = await putOverShards(store, 9);
+    const all = await store.reader.events({ limit: 100 });
+    const newest = await store.reader.newestEvents(4);
+    expect(newest.events.map(({ id }) => id)).toEqual(ids.slice(-4));
+    expect((await store.reader.newestEvents(100)).events).toEqual(all.events);
+    const none = await store.reader.newestEvents(0);
+    expect(none.events).toEqual([]);
+    const [first] = newest.events;
+    const rest = await store.reader.events({ limit: 100, after: first?.cursor ?? "" });
+    expect(rest.events.map(({ id }) => id)).toEqual(ids.slice(-3));
+    await put(store, await leaseOf(store, 2), event("evt_more", { webhooks: [] }));
+    for (const { cursor } of [newest, none]) {
+      const more = await store.reader.events({ limit: 100, after: cursor });
+      expect(more.events.map(({ id }) => id)).toEqual(["evt_more"]);
+    }
+  });
+
+  test("the end is the end also when the newest events were pruned", async () => {
+    const { store } = await use();
+    const lease = await leaseOf(store);
+    await put(store, lease, event("evt_1", { webhooks: [], time: T0 - 50 }));
+    for (let calls = 0; calls < 3; calls++) await store.outbox.prune(lease, T0, new Map());
+    const { events, cursor } = await store.reader.newestEvents(5);
+    expect(events).toEqual([]);
+    await put(store, lease, event("evt_2", { webhooks: [] }));
+    const more = await store.reader.events({ limit: 10, after: cursor });
+    expect(more.events.map(({ id }) => id)).toEqual(["evt_2"]);
+  });
+
   test("events are chosen by type and by task, and a page is full as long as there are more", async () => {
     const { store } = await use();
     const lease = await leaseOf(store);
@@ -162,6 +221,7 @@ export function readerContract(use: UseStore): void {
         type: "task.started",
         time: T0,
         body: JSON.stringify({ id: `evt_${round}_7` }),
+        cursor: expect.any(String),
       })),
     );
     expect((await store.reader.events({ limit: 2, taskId: "task 7" })).events).toHaveLength(2);

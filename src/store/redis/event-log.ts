@@ -1,0 +1,131 @@
+import type { StoredEvent } from "../../ports/store.ts";
+import type { Client } from "./connect.ts";
+import { asStoreErrors } from "./errors.ts";
+import { decodeEvent, eventFieldsOf } from "./events.ts";
+import type { Keys } from "./keys.ts";
+import { replies } from "./state.ts";
+
+/** The events of one shard in the order of their commits, read page by page. */
+export class EventLog {
+  /** The sequence number after which to go on. */
+  position: number;
+  readonly #client: Client;
+  readonly #keys: Keys;
+  readonly #shard: number;
+  readonly #page: number;
+  readonly #taskId: string | undefined;
+  #ahead: { readonly seq: number; readonly event: StoredEvent }[] = [];
+  #ended = false;
+
+  constructor(
+    client: Client,
+    keys: Keys,
+    shard: number,
+    position: number,
+    page: number,
+    taskId: string | undefined,
+  ) {
+    this.#client = client;
+    this.#keys = keys;
+    this.#shard = shard;
+    this.position = position;
+    this.#page = Math.max(1, page);
+    this.#taskId = taskId;
+  }
+
+  get head(): StoredEvent | undefined {
+    return this.#ahead[0]?.event;
+  }
+
+  async next(): Promise<void> {
+    const taken = this.#ahead.shift();
+    if (taken) this.position = taken.seq;
+    if (this.#ahead.length === 0) await this.fill();
+  }
+
+  async fill(): Promise<void> {
+    if (this.#ended) return;
+    const at = this.#keys.shard(this.#shard);
+    const seqs = this.#taskId === undefined ? await this.#nextSeqs() : await this.#ofTask(this.#taskId);
+    this.#ended = seqs.length < this.#page || this.#taskId !== undefined;
+    if (seqs.length === 0) return;
+    const texts = await asStoreErrors("read", () => this.#client.hmget(at.events, ...seqs));
+    this.#ahead = seqs.flatMap((seq, index) => {
+      const text = texts[index];
+      return text == null ? [] : [{ seq: Number(seq), event: decodeEvent(text) }];
+    });
+    if (this.#ahead.length === 0) {
+      this.position = Number(seqs.at(-1));
+      await this.fill();
+    }
+  }
+
+  #nextSeqs(): Promise<string[]> {
+    const at = this.#keys.shard(this.#shard);
+    return asStoreErrors("read", () =>
+      this.#client.zrangebyscore(at.eventLog, `(${this.position}`, "+inf", "LIMIT", 0, this.#page),
+    );
+  }
+
+  /** Rare, for one task's history: a walk over the index of the shard. */
+  async #ofTask(taskId: string): Promise<string[]> {
+    const at = this.#keys.shard(this.#shard);
+    const match = `${eventFieldsOf(taskId).replace(/[\\*?[\]]/g, "\\$&")}*`;
+    const seqs: number[] = [];
+    let cursor = "0";
+    do {
+      const [next, fields] = await asStoreErrors("read", () =>
+        this.#client.hscan(at.eventIds, cursor, "MATCH", match, "COUNT", 1_000),
+      );
+      for (let place = 1; place < fields.length; place += 2) seqs.push(Number(fields[place]));
+      cursor = next;
+    } while (cursor !== "0");
+    return [...new Set(seqs)]
+      .filter((seq) => seq > this.position)
+      .sort((a, b) => a - b)
+      .map(String);
+  }
+}
+
+export interface Numbered {
+  readonly seq: number;
+  readonly event: StoredEvent;
+}
+
+/** The last events of one shard, in their order, and where its log ends. */
+export async function newestOf(
+  client: Client,
+  keys: Keys,
+  shard: number,
+  limit: number,
+): Promise<{ readonly shard: number; readonly end: number; readonly newest: Numbered[] }> {
+  const at = keys.shard(shard);
+  // From the end: -3 to -1 are the last three, and 1 to 0 none.
+  const from = limit === 0 ? 1 : -limit;
+  const to = limit === 0 ? "0" : "-1";
+  // In this order: what is committed in between is then past the end, or among the newest.
+  const [end, seqs] = (await replies(
+    client.pipeline().hget(at.meta, "seq").zrange(at.eventLog, from, to),
+  )) as [string | null, string[]];
+  const texts = seqs.length === 0 ? [] : await asStoreErrors("read", () => client.hmget(at.events, ...seqs));
+  const newest = seqs.flatMap((seq, index) => {
+    const text = texts[index];
+    return text == null ? [] : [{ seq: Number(seq), event: decodeEvent(text) }];
+  });
+  return { shard, end: Math.max(Number(end ?? 0), Number(seqs.at(-1) ?? 0)), newest };
+}
+
+export const cursorOf = (positions: readonly number[]): string =>
+  Buffer.from(JSON.stringify(positions)).toString("base64url");
+
+/** A cursor that nobody handed out begins at the oldest: the caller gets too much, never too little. */
+export function positionsOf(cursor: string | undefined, shards: number): readonly number[] {
+  try {
+    const positions: unknown = JSON.parse(Buffer.from(cursor ?? "", "base64url").toString());
+    if (Array.isArray(positions) && positions.length === shards && positions.every(Number.isSafeInteger))
+      return positions;
+  } catch {
+    // Falls through.
+  }
+  return [];
+}
