@@ -21,7 +21,9 @@ export function decide(input: DecisionInput): Decision {
   const { state, observation, rules, now } = input;
   const { listing } = observation;
   const draft = draftOf(state, rules, now, listing.cloudNow);
-  for (const { problem } of listing.malformed) draft.facts.push({ kind: "malformed", problem });
+  for (const { id, problem } of listing.malformed) {
+    draft.facts.push({ kind: "malformed", taskId: id, problem });
+  }
 
   const seen = sightings(input);
   takeSightings(draft, input, seen);

@@ -94,6 +94,7 @@ export type Fact =
     }
   | { readonly kind: "baseline"; readonly tasks: number; readonly open: number }
   | { readonly kind: "unknown_status"; readonly taskId: string; readonly status: string }
-  | { readonly kind: "malformed"; readonly problem: string }
+  /** `taskId` null where not even that could be read. */
+  | { readonly kind: "malformed"; readonly taskId: string | null; readonly problem: string }
   | { readonly kind: "outage"; readonly from: number; readonly to: number }
   | { readonly kind: "stale_sighting"; readonly taskId: string; readonly reason: string };

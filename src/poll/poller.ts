@@ -189,16 +189,49 @@ export class Poller {
     if (merged) this.#options.emit({ kind: "poll.merged", ...targetNames(target) });
   }
 
-  /** Never rejects. */
+  /** Never rejects: what nobody foresaw is a failure of this poll, told and counted, and the rhythm goes on. */
   async #poll(key: string, dueAt: number): Promise<void> {
     const watched = this.#watched.get(key);
     if (!watched || watched.signal.aborted) return;
-    const { clock, emit, knowledge } = this.#options;
+    const { clock, emit } = this.#options;
     const { target, shard, signal } = watched;
     const started = clock.monotonic();
-    const active = watched.active;
     const leave = shard.enter();
     watched.running = true;
+    let outcome: Ended = { result: null, failure: null };
+    try {
+      const active = watched.active;
+      outcome = await this.#pollAndJudge(watched, started);
+      const polls = this.#projects.get(target.project.id)?.polls;
+      if (!signal.aborted) polls?.queue.spentMore(active, callsOf(outcome.result) - 1);
+    } catch (error) {
+      outcome = { ...outcome, failure: error };
+    } finally {
+      watched.running = false;
+      leave();
+    }
+    if (signal.aborted) return;
+    const trouble = troubleOf(outcome);
+    emit({
+      kind: "poll.finished",
+      ...targetNames(target),
+      seconds: (clock.monotonic() - started) / 1_000,
+      lagSeconds: Math.max(0, started - dueAt) / 1_000,
+      complete: trouble === null,
+      cause: trouble?.cause ?? null,
+      error: trouble?.error,
+      calls: callsOf(outcome.result),
+    });
+    if (watched.dueAgain !== null) {
+      const again = watched.dueAgain;
+      watched.dueAgain = null;
+      this.#due(watched, again);
+    }
+  }
+
+  async #pollAndJudge(watched: Watched, started: number): Promise<Ended> {
+    const { clock, knowledge } = this.#options;
+    const { target, shard, signal } = watched;
     let result: CycleResult | null = null;
     let failure: unknown = null;
     try {
@@ -212,42 +245,22 @@ export class Poller {
       failure = error;
     }
     try {
-      if (!signal.aborted) await this.#afterwards(watched, result, failure);
+      if (!signal.aborted) await this.#afterwards(watched, { result, failure });
     } catch (error) {
       failure ??= error;
-    } finally {
-      watched.running = false;
-      leave();
     }
-    if (signal.aborted) return;
-    const calls = 1 + (result?.asked.calls ?? 0) + (result?.asked.scheduledAsked ? 1 : 0);
-    this.#projects.get(target.project.id)?.polls.queue.spentMore(active, calls - 1);
-    const trouble = troubleOf(result, failure);
-    emit({
-      kind: "poll.finished",
-      ...targetNames(target),
-      seconds: (clock.monotonic() - started) / 1_000,
-      lagSeconds: Math.max(0, started - dueAt) / 1_000,
-      complete: trouble === null,
-      cause: trouble?.cause ?? null,
-      error: failure ?? trouble?.error,
-      calls,
-    });
-    if (watched.dueAgain !== null) {
-      const again = watched.dueAgain;
-      watched.dueAgain = null;
-      this.#due(watched, again);
-    }
+    return { result, failure };
   }
 
   /** What a poll means for the health of its instance, and for when it is polled next. */
-  async #afterwards(watched: Watched, result: CycleResult | null, failure: unknown): Promise<void> {
+  async #afterwards(watched: Watched, ended: Ended): Promise<void> {
     const { clock, random, reach } = this.#options;
+    const { result, failure } = ended;
     const now = clock.now();
     // A store that does not answer says nothing about the instance.
     if (failure instanceof StoreError || result?.kind === "fenced") return;
     watched.lastPollAt = now;
-    const trouble = troubleOf(result, failure);
+    const trouble = troubleOf(ended);
     watched.up = trouble === null;
     if (trouble === null) watched.streak = null;
     else {
@@ -300,12 +313,22 @@ export class Poller {
 
 const causeOf = (failure: unknown): Cause | null => (failure instanceof CloudError ? failure.reason : null);
 
-/** Why a poll did not tell all that it was to tell; null if it did. `cause` is null for what is not the cloud's. */
-function troubleOf(
-  result: CycleResult | null,
-  failure: unknown,
-): { readonly cause: Cause | null; readonly error: unknown } | null {
-  if (!result) return { cause: causeOf(failure), error: failure };
+/** How a poll ended: what it saw, and what went wrong before, in it or after it; null for nothing. */
+interface Ended {
+  readonly result: CycleResult | null;
+  readonly failure: unknown;
+}
+
+/** Requests made. */
+const callsOf = (result: CycleResult | null): number =>
+  1 + (result?.asked.calls ?? 0) + (result?.asked.scheduledAsked ? 1 : 0);
+
+/** Why a poll is no success; null if it is one. `cause` is null for what is not the cloud's. */
+function troubleOf({
+  result,
+  failure,
+}: Ended): { readonly cause: Cause | null; readonly error: unknown } | null {
+  if (!result || failure !== null) return { cause: causeOf(failure), error: failure };
   const { listing, asked } = result;
   if (!listing.complete) return { cause: listing.cause, error: listing.gap };
   // An open task that the listing does not show is known by its id alone.

@@ -208,7 +208,11 @@ describe("an open task that the list no longer shows", () => {
     const malformed = [{ id: "a", problem: "status is not text" }];
     const { decision } = poll(open(), [], { malformed, lookups: { a: { kind: "gone" } } });
     expect(decision.events).toEqual([]);
-    expect(decision.facts).toContainEqual({ kind: "malformed", problem: "status is not text" });
+    expect(decision.facts).toContainEqual({
+      kind: "malformed",
+      taskId: "a",
+      problem: "status is not text",
+    });
   });
 
   it("changes by what its id tells", () => {

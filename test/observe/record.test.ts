@@ -68,6 +68,64 @@ test("a transition says what, where, from which status and why", () => {
   ]);
 });
 
+const malformed = (taskId: string | null, problem: string): RuntimeEvent =>
+  factOf({ kind: "malformed", taskId, problem });
+
+test("a row that cannot be read is told once, until it changes", () => {
+  const same = [malformed("t1", "status is missing"), poll(true)];
+  expect(told(...same, ...same, ...same)).toEqual(["warn: a row of the listing could not be read"]);
+  expect(told(...same, malformed("t1", "no text"), poll(true), ...same)).toHaveLength(3);
+  expect(told(...same, malformed("t1", "status is missing"), malformed("t2", "status is missing"))).toEqual([
+    "warn: a row of the listing could not be read",
+    "warn: a row of the listing could not be read",
+  ]);
+});
+
+test("it is told again after a complete listing without it, not after a poll that failed", () => {
+  const same = [malformed("t1", "status is missing"), poll(true)];
+  expect(told(...same, poll(false), ...same)).toHaveLength(1);
+  expect(told(...same, poll(true), ...same)).toHaveLength(2);
+});
+
+test("each instance has its own", () => {
+  const other: RuntimeEvent = {
+    kind: "fact",
+    ...OTHER,
+    fact: { kind: "malformed", taskId: "t1", problem: "status is missing" },
+  };
+  const events = [malformed("t1", "status is missing"), other, poll(true), poll(true, OTHER)];
+  expect(told(...events, ...events)).toHaveLength(2);
+});
+
+test("an old copy that a server goes on to show is one debug line", () => {
+  const { recorder, lines } = scene();
+  const stale = factOf({ kind: "stale_sighting", taskId: "t1", reason: "shown as EXECUTING" });
+  for (const event of [stale, poll(true), stale, poll(true)]) recorder.emit(event);
+  expect(lines().filter((line) => line.msg === "older sighting passed over")).toHaveLength(1);
+});
+
+test("a poll that broke by a mistake of our own is one error with its stack, and counted each time", async () => {
+  const { recorder, lines, text } = scene();
+  const broken: RuntimeEvent = {
+    ...(poll(false) as Extract<RuntimeEvent, { kind: "poll.finished" }>),
+    cause: null,
+    error: new TypeError("tasks is not iterable"),
+  };
+  recorder.emit(broken);
+  recorder.emit(broken);
+  const errors = lines().filter((line) => line.level === "error");
+  expect(errors).toEqual([
+    expect.objectContaining({
+      msg: "a poll failed for a reason of our own",
+      instance_id: "6ec6",
+      err: expect.objectContaining({ type: "TypeError", stack: expect.stringContaining("TypeError") }),
+    }),
+  ]);
+  expect(samplesOf(await text(), "taskwatch_poll_failures_total")).toContain(
+    'taskwatch_poll_failures_total{project="prod",reason="bad_response"} 2',
+  );
+});
+
 test("a poll is one debug line, whether it went well or not", () => {
   const { recorder, lines } = scene();
   recorder.emit(poll(true));

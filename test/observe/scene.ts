@@ -99,7 +99,7 @@ export const EVERY_EVENT: readonly RuntimeEvent[] = [
   factOf({ kind: "recovered", taskId: "t", taskName: "n", resolution: "ended", reason: "ended" }),
   factOf({ kind: "baseline", tasks: 3, open: 1 }),
   factOf({ kind: "unknown_status", taskId: "t", status: "PAUSED" }),
-  factOf({ kind: "malformed", problem: "no id" }),
+  factOf({ kind: "malformed", taskId: null, problem: "no id" }),
   factOf({ kind: "outage", from: T0 - 40 * 86_400_000, to: T0 }),
   factOf({ kind: "stale_sighting", taskId: "t", reason: "updated earlier" }),
   { kind: "event.committed", type: "task.failed" satisfies EventType, id: "evt_1" },

@@ -13,6 +13,9 @@ export const instanceFields = (event: OfInstance): Record<string, unknown> => ({
   instance_name: event.instanceName,
 });
 
+/** Names an instance among all that are watched. */
+export const instanceKeyOf = ({ project, instanceId }: OfInstance): string => `${project}/${instanceId}`;
+
 /** Seconds to the millisecond. */
 export const round = (seconds: number): number => Math.round(seconds * 1000) / 1000;
 

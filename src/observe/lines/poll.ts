@@ -1,23 +1,29 @@
+import { StoreError } from "../../errors.ts";
 import type { HealthEvent, PollEvent } from "../../ports/telemetry.ts";
 import { type Handlers, nothing } from "../handlers.ts";
 import type { Log } from "../logger.ts";
-import { instanceFields, iso, type OfInstance, round } from "./fields.ts";
+import { instanceFields, iso, instanceKeyOf as keyOf, round } from "./fields.ts";
+import type { Lasting } from "./lasting.ts";
 
 type Kinds = Exclude<PollEvent["kind"] | HealthEvent["kind"], "fact">;
 
 /** One debug line per poll. What is down is said once, and once for the whole project, and counted when it is back. */
-export function pollLines(log: Log): Handlers<Kinds> {
+export function pollLines(log: Log, lasting: Lasting): Handlers<Kinds> {
   const logger = log.component("poll");
   /** Instances that were said to be down, with the polls that failed since they answered last. */
   const down = new Map<string, { failedPolls: number }>();
   /** Instances and what could not be asked of them: said once, then at debug. */
   const asksFailed = new Set<string>();
   const downProjects = new Set<string>();
-  const keyOf = (event: OfInstance): string => `${event.project}/${event.instanceId}`;
   return {
     "poll.finished": (event) => {
       const known = down.get(keyOf(event));
       if (known && !event.complete) known.failedPolls += 1;
+      const strange = isUnforeseen(event) && lasting.isNews(keyOf(event), String(event.error));
+      lasting.polled(keyOf(event), event.complete);
+      if (strange) {
+        logger.error({ ...instanceFields(event), err: event.error }, "a poll failed for a reason of our own");
+      }
       if (!logger.isLevelEnabled("debug")) return;
       const { seconds, lagSeconds, calls, complete, cause, error } = event;
       logger.debug(
@@ -53,6 +59,7 @@ export function pollLines(log: Log): Handlers<Kinds> {
     },
     "instance.removed": (event) => {
       down.delete(keyOf(event));
+      lasting.forget(keyOf(event));
       logger.info({ ...instanceFields(event), reason: event.reason }, "instance removed");
     },
     "project.down": ({ project, cause, instances }) => {
@@ -84,3 +91,7 @@ export function pollLines(log: Log): Handlers<Kinds> {
     "thresholds.known": nothing,
   };
 }
+
+/** Neither the cloud's nor the store's trouble: a mistake in this program. */
+const isUnforeseen = ({ cause, error }: { readonly cause: unknown; readonly error: unknown }): boolean =>
+  cause === null && error instanceof Error && !(error instanceof StoreError);

@@ -2,19 +2,30 @@ import type { Fact } from "../../core/decision.ts";
 import { assertNever } from "../../util/assert-never.ts";
 import type { Handlers } from "../handlers.ts";
 import type { Log, Logger } from "../logger.ts";
-import { instanceFields, iso, MOST_NAMES } from "./fields.ts";
+import { instanceFields, instanceKeyOf, iso, MOST_NAMES } from "./fields.ts";
+import type { Lasting } from "./lasting.ts";
 
-/** One info line per transition, verdict and recovery. */
-export function taskLines(log: Log): Handlers<"fact" | "acknowledged"> {
+/** One info line per transition, verdict and recovery; what lasts is a fact at every poll, and one line. */
+export function taskLines(log: Log, lasting: Lasting): Handlers<"fact" | "acknowledged"> {
   const logger = log.component("task");
   return {
-    fact: (event) => tellFact(logger, instanceFields(event), event.fact),
+    fact: (event) => {
+      const lasts = whatLasts(event.fact);
+      if (lasts === null || lasting.isNews(instanceKeyOf(event), lasts))
+        tellFact(logger, instanceFields(event), event.fact);
+    },
     acknowledged: ({ by, reason, tasks }) =>
       logger.info(
         { by, ack_reason: reason, tasks: tasks.slice(0, MOST_NAMES), count: tasks.length },
         "acknowledged",
       ),
   };
+}
+
+/** What stays the same for as long as a fact of this kind lasts; null for what happens once. */
+function whatLasts(fact: Fact): string | null {
+  if (fact.kind === "malformed") return `malformed ${fact.taskId} ${fact.problem}`;
+  return fact.kind === "stale_sighting" ? `stale ${fact.taskId} ${fact.reason}` : null;
 }
 
 function tellFact(log: Logger, instance: Record<string, unknown>, fact: Fact): void {
@@ -45,7 +56,10 @@ function tellFact(log: Logger, instance: Record<string, unknown>, fact: Fact): v
       log.warn({ ...instance, task_id: fact.taskId, status: fact.status }, "status is not documented");
       break;
     case "malformed":
-      log.warn({ ...instance, problem: fact.problem }, "a row of the listing could not be read");
+      log.warn(
+        { ...instance, task_id: fact.taskId, problem: fact.problem },
+        "a row of the listing could not be read",
+      );
       break;
     case "outage":
       log.warn(

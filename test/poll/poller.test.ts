@@ -1,0 +1,141 @@
+import { afterEach, expect, test } from "vitest";
+import { Gates } from "../../src/app/gates.ts";
+import type { Listing, Window } from "../../src/core/task.ts";
+import { Knowledges } from "../../src/poll/knowledge.ts";
+import { Poller } from "../../src/poll/poller.ts";
+import { Reach } from "../../src/poll/reach.ts";
+import { Schedule } from "../../src/poll/schedule.ts";
+import { Shard } from "../../src/poll/shard.ts";
+import type { Target } from "../../src/poll/target.ts";
+import type { PollEvent } from "../../src/ports/telemetry.ts";
+import { openStore } from "../../src/store/open.ts";
+import { rulesOf, seen } from "../core/support.ts";
+import { leaseOf } from "../store/contract/back-end.ts";
+import { ManualClock } from "../support/manual-clock.ts";
+
+type Finished = Extract<PollEvent, { kind: "poll.finished" }>;
+
+const ends: (() => Promise<void> | void)[] = [];
+afterEach(async () => {
+  for (const end of ends.splice(0).reverse()) await end();
+});
+
+/** One instance, polled every second; `list` is what the cloud answers, `committed` what follows a commit. */
+async function scene(hooks: { readonly list?: () => Listing["tasks"]; readonly committed?: () => void }) {
+  const clock = new ManualClock();
+  const store = await openStore(
+    { url: "sqlite::memory:", keyPrefix: "t", shards: 4 },
+    { exclusive: true, clock },
+  );
+  ends.push(() => store.close());
+  const shard = await Shard.open(store.state, await leaseOf(store), clock.monotonic() + 600_000);
+  const finished: Finished[] = [];
+  const emit = (event: { readonly kind: string }) => {
+    if (event.kind === "poll.finished") finished.push(event as Finished);
+  };
+  const committed = () => hooks.committed?.();
+  const unasked = () => Promise.reject(new Error("nobody asked for this"));
+  const rules = rulesOf();
+  const gates = new Gates(store, clock, emit);
+  const project = {
+    ...rules.project,
+    gate: gates.gate("prod", 50, "f"),
+    rules: { ...rules, mutedUntil: () => null },
+    skew: { ms: 0 },
+  };
+  const target: Target = {
+    key: "p1/i1",
+    project,
+    instanceId: "i1",
+    source: {
+      cloudOffset: 0,
+      async list(_: string, window: Window) {
+        const tasks = hooks.list?.() ?? [];
+        return {
+          tasks,
+          malformed: [],
+          complete: true,
+          gap: null,
+          cause: null,
+          window,
+          cloudNow: clock.now(),
+        };
+      },
+      show: unasked,
+      progress: unasked,
+      instances: unasked,
+      scheduled: unasked,
+    },
+    shard: shard.number,
+    share: 0,
+    schedule: new Schedule("* * * * * *", "UTC"),
+    activeSchedule: null,
+    rules,
+    discovered: false,
+    announce: false,
+    bornWatched: false,
+  };
+  const poller = new Poller({
+    clock,
+    random: () => 0.5,
+    emit,
+    knowledge: new Knowledges(() => [shard]),
+    reach: new Reach({ emit, committed }),
+    concurrency: 4,
+    committed,
+    onLeft: async () => {},
+  });
+  ends.push(() => poller.stop());
+  // Accepted from the start, so that polls are not tried one by one.
+  (await project.gate.key.enter(new AbortController().signal))("accepted");
+  poller.setTargets([project], [target]);
+  poller.gained(shard);
+  return {
+    shard,
+    /** A second goes by; resolves with the poll that it brought. */
+    async second(): Promise<Finished> {
+      const before = finished.length;
+      poller.tick();
+      await clock.advance(1_000);
+      await expect.poll(() => finished.length, { timeout: 20_000 }).toBeGreaterThan(before);
+      return finished[before]!;
+    },
+  };
+}
+
+test("a poll that breaks in a way that nobody foresaw is a failed poll, and the next one is made", async () => {
+  let broken = true;
+  const { second } = await scene({
+    list: () => {
+      if (broken) throw new TypeError("task is not iterable");
+      return [seen("t1", "EXECUTING")];
+    },
+  });
+  expect(await second()).toMatchObject({ complete: false, cause: null, error: expect.any(TypeError) });
+  expect(await second()).toMatchObject({ complete: false, error: expect.any(TypeError) });
+  broken = false;
+  expect(await second()).toMatchObject({ complete: true, cause: null, error: undefined });
+});
+
+test("so is one that breaks after its commit: what was committed stays", async () => {
+  let broken = true;
+  const { second, shard } = await scene({
+    list: () => [seen("t1", "EXECUTING")],
+    committed: () => {
+      if (broken) throw new RangeError("no such webhook");
+    },
+  });
+  expect(await second()).toMatchObject({ complete: false, error: expect.any(RangeError) });
+  expect(shard.peek("p1/i1")?.tasks.get("t1")?.status).toBe("EXECUTING");
+  broken = false;
+  expect(await second()).toMatchObject({ complete: true, error: undefined });
+});
+
+test("so is one whose state is broken, and the shard is not kept waiting for it", async () => {
+  const { second, shard } = await scene({ list: () => [seen("t1", "EXECUTING")] });
+  await second();
+  const tasks = shard.peek("p1/i1")?.tasks as Map<string, unknown>;
+  tasks.set("t2", null);
+  expect(await second()).toMatchObject({ complete: false, error: expect.any(TypeError) });
+  await shard.end();
+});
