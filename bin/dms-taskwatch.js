@@ -5,10 +5,17 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const NEEDED = [24, 15];
+/** Tells the one that is started in place of this one that it is to end with it. */
+const BESIDE = "DMS_TASKWATCH_STARTED_BY";
 const root = new URL("../", import.meta.url);
 const [major, minor] = process.versions.node.split(".").map(Number);
 
 if (major > NEEDED[0] || (major === NEEDED[0] && minor >= NEEDED[1])) {
+  if (process.channel && process.env[BESIDE] === String(process.ppid)) {
+    // Whoever kills the one that was started means the one that works: a restart must find the store free.
+    process.once("disconnect", () => process.kill(process.pid, "SIGKILL"));
+    process.channel.unref();
+  }
   const built = new URL("dist/main.js", root);
   await import(existsSync(built) ? built.href : new URL("src/main.ts", root).href);
 } else {
@@ -20,7 +27,10 @@ if (major > NEEDED[0] || (major === NEEDED[0] && minor >= NEEDED[1])) {
     );
     process.exit(2);
   }
-  const child = spawn(bundled, process.argv.slice(1), { stdio: "inherit" });
+  const child = spawn(bundled, process.argv.slice(1), {
+    stdio: ["inherit", "inherit", "inherit", "ipc"],
+    env: { ...process.env, [BESIDE]: String(process.pid) },
+  });
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.on(signal, () => child.kill(signal));
   child.on("exit", (code, signal) => {
     process.exitCode = code ?? (signal ? 1 : 0);

@@ -18,8 +18,10 @@ export interface CliOptions {
 
 const path = (name: string) => fileURLToPath(new URL(`../../${name}`, import.meta.url));
 
-/** What the package calls; it prefers what was built, and a build of earlier sources must not be what is tested. */
-export const PROGRAM = existsSync(path("dist/main.js")) ? path("src/main.ts") : path("bin/dms-taskwatch.js");
+/** What the package calls. */
+export const BIN = path("bin/dms-taskwatch.js");
+/** It prefers what was built, and a build of earlier sources must not be what is tested. */
+export const PROGRAM = existsSync(path("dist/main.js")) ? path("src/main.ts") : BIN;
 
 /** Only this of the test's own environment reaches the program. */
 export const programEnv = (

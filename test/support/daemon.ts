@@ -51,8 +51,12 @@ export class Daemon implements AsyncDisposable {
   readonly #child: ChildProcess;
 
   /** Starts it, and does not wait for anything. */
-  constructor(configPath: string, env: Readonly<Record<string, string>> = {}) {
-    this.#child = spawn(process.execPath, [PROGRAM, "run", "--config", configPath], {
+  constructor(
+    configPath: string,
+    env: Readonly<Record<string, string>> = {},
+    program: readonly string[] = [PROGRAM],
+  ) {
+    this.#child = spawn(process.execPath, [...program, "run", "--config", configPath], {
       stdio: ["ignore", "pipe", "pipe"],
       env: programEnv(env),
     });
@@ -62,8 +66,8 @@ export class Daemon implements AsyncDisposable {
   }
 
   /** Resolves when it is ready. Rejects with what it said when it ends before. */
-  static async start(configPath: string, env: Readonly<Record<string, string>> = {}): Promise<Daemon> {
-    const daemon = new Daemon(configPath, env);
+  static async start(...how: ConstructorParameters<typeof Daemon>): Promise<Daemon> {
+    const daemon = new Daemon(...how);
     try {
       await daemon.ready();
     } catch (error) {

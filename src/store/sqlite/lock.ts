@@ -4,6 +4,9 @@ import { DatabaseSync } from "node:sqlite";
 import { StoreError } from "../../errors.ts";
 import { isBusy, storeError } from "./errors.ts";
 
+/** A daemon that is started while the one before it still ends, or was just killed, is not refused. */
+const WAIT_MS = 1_000;
+
 /**
  * Takes the right to be the one daemon on a file: a lock of the operating system on `<file>.lock`, which ends
  * with the process however that ends. Returns what gives it back. Throws StoreError `locked`.
@@ -11,7 +14,7 @@ import { isBusy, storeError } from "./errors.ts";
 export function takeLock(path: string): () => void {
   let lock: DatabaseSync | undefined;
   try {
-    lock = new DatabaseSync(`${path}.lock`, { timeout: 0 });
+    lock = new DatabaseSync(`${path}.lock`, { timeout: WAIT_MS });
     const held = lock;
     held.exec("PRAGMA journal_mode = MEMORY");
     held.exec("BEGIN EXCLUSIVE");

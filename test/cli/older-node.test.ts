@@ -1,0 +1,28 @@
+import { expect, test } from "vitest";
+import { startSimulator } from "../../src/simulator/server.ts";
+import { BIN } from "../support/cli.ts";
+import { Daemon, Folder } from "../support/daemon.ts";
+import { watchConfig } from "../support/watch-config.ts";
+
+/** Makes the program believe that it was started by a Node.js that is too old for it. */
+const TOO_OLD = `data:text/javascript,${encodeURIComponent(
+  'Object.defineProperty(process, "versions", { value: { ...process.versions, node: "20.0.0" } })',
+)}`;
+
+test("started by an older Node.js it runs on the one it brings along, and ends with the process that was started", async () => {
+  await using folder = await Folder.create();
+  await using simulator = await startSimulator({ projects: [{ instances: [{ name: "orders" }] }] });
+  const store = { url: `sqlite:${folder.file("taskwatch.db")}` };
+  const file = await folder.write("taskwatch.json", watchConfig(simulator, null, { store }));
+  const start = () => Daemon.start(file, {}, ["--import", TOO_OLD, BIN]);
+  {
+    await using killed = await start();
+    killed.kill("SIGKILL");
+    await killed.exited;
+    await expect.poll(() => fetch(killed.url).catch(() => "gone")).toBe("gone");
+  }
+  // The store is free again: nothing was left running on it.
+  await using daemon = await start();
+  daemon.kill("SIGTERM");
+  expect(await daemon.exited).toEqual({ code: 0, signal: null });
+});
