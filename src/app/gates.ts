@@ -54,19 +54,25 @@ export class Gates {
   }
 
   #guard(project: string, fingerprint: string): KeyGuard {
-    const known = this.#guards.get(fingerprint);
-    if (known) {
-      known.projects.add(project);
-      return known.guard;
-    }
-    const projects = new Set([project]);
-    const guard = new KeyGuard(fingerprint, this.#store.notes, this.#clock, (valid, error, retryAt) => {
-      for (const name of projects) {
-        if (valid) this.#emit({ kind: "credentials.accepted", project: name });
-        else this.#emit({ kind: "credentials.refused", project: name, error, retryAt });
+    const { guard, projects } = this.#guards.get(fingerprint) ?? this.#newGuard(fingerprint);
+    if (projects.has(project)) return guard;
+    projects.add(project);
+    // What was told of its credentials was about others.
+    if (guard.refusal) this.#emit({ kind: "credentials.refused", project, ...guard.refusal });
+    else this.#emit({ kind: "credentials.untried", project });
+    return guard;
+  }
+
+  #newGuard(fingerprint: string) {
+    const projects = new Set<string>();
+    const guard = new KeyGuard(fingerprint, this.#store.notes, this.#clock, (refusal) => {
+      for (const project of projects) {
+        if (refusal) this.#emit({ kind: "credentials.refused", project, ...refusal });
+        else this.#emit({ kind: "credentials.accepted", project });
       }
     });
-    this.#guards.set(fingerprint, { guard, projects });
-    return guard;
+    const made = { guard, projects };
+    this.#guards.set(fingerprint, made);
+    return made;
   }
 }

@@ -33,6 +33,7 @@ export const counting = (metrics: Metrics): Handlers => ({
     metrics.set("taskwatch_api_budget_requests_per_second", { project }, perSecond),
   "credentials.refused": ({ project }) => metrics.set("taskwatch_credentials_valid", { project }, 0),
   "credentials.accepted": ({ project }) => metrics.set("taskwatch_credentials_valid", { project }, 1),
+  "credentials.untried": ({ project }) => metrics.set("taskwatch_credentials_valid", { project }, 1),
   "discovery.finished": ({ project, found, at }) => {
     metrics.set("taskwatch_discovered_instances", { project }, found);
     metrics.set("taskwatch_discovery_last_success_timestamp_seconds", { project }, at / 1000);

@@ -17,8 +17,17 @@ interface KeyNote {
 
 export type RefusalCause = "credentials_rejected" | "clock_skew";
 
-/** What an answer said of the credentials. Anything but a refusal that came from behind the gateway accepts them. */
-export type KeyVerdict = "accepted" | "unclear" | RefusalCause;
+/**
+ * What an answer said of the credentials. Anything but a refusal that came from behind the gateway accepts them;
+ * `renewed`: there is a token that the next call tries.
+ */
+export type KeyVerdict = "accepted" | "renewed" | "unclear" | RefusalCause;
+
+export interface Refusal {
+  readonly error: CloudError;
+  /** When one call tries again, epoch milliseconds. */
+  readonly retryAt: number;
+}
 
 type Report = (verdict: KeyVerdict) => void;
 
@@ -31,16 +40,15 @@ export class KeyGuard {
   readonly fingerprint: string;
   readonly #notes: Notes;
   readonly #clock: Clock;
-  readonly #onChange: (valid: boolean, error: CloudError, retryAt: number) => void;
+  readonly #onChange: (refusal: Refusal | null) => void;
   #known: KeyNote | null = null;
+  /** A verdict that is not in the store yet, or could not be written. */
+  #untold: KeyNote | null = null;
   #trial: Promise<void> = Promise.resolve();
+  /** The trial got a token, and the call that it is for is still to come. */
+  #renewed = false;
 
-  constructor(
-    fingerprint: string,
-    notes: Notes,
-    clock: Clock,
-    onChange: (valid: boolean, error: CloudError, retryAt: number) => void,
-  ) {
+  constructor(fingerprint: string, notes: Notes, clock: Clock, onChange: (refusal: Refusal | null) => void) {
     this.fingerprint = fingerprint;
     this.#notes = notes;
     this.#clock = clock;
@@ -49,7 +57,15 @@ export class KeyGuard {
 
   /** False from a refusal until the credentials are accepted again. */
   get valid(): boolean {
-    return this.#known?.state === "accepted" || this.#known === null || this.#known.state === "trying";
+    return this.#known?.state !== "refused";
+  }
+
+  /** What is known while they are not valid. */
+  get refusal(): Refusal | null {
+    if (this.#known?.state !== "refused") return null;
+    const { cause, at } = this.#known;
+    const error = new CloudError(cause, "the cloud refused the credentials");
+    return { error, retryAt: at + RETRY_REFUSED_MS };
   }
 
   get accepted(): boolean {
@@ -64,7 +80,7 @@ export class KeyGuard {
   /** Reads what other replicas and earlier runs found out. */
   async refresh(): Promise<void> {
     const note = await this.#notes.read(this.#name);
-    this.#learn(note ? parse(note.value) : null);
+    this.#learn(this.#newer(note && parse(note.value)));
   }
 
   /**
@@ -72,7 +88,8 @@ export class KeyGuard {
    * Rejects with a `CloudError` while no call may be made.
    */
   async enter(signal: AbortSignal): Promise<Report> {
-    const report: Report = (verdict) => void this.#settle(verdict);
+    // When another call was refused meanwhile, that this one was let in is of the time before.
+    const report: Report = (verdict) => void (refuses(verdict) && this.#settle(verdict));
     if (this.#known?.state === "accepted") return report;
     // One at a time in this process; the note sees to it among replicas.
     const before = this.#trial;
@@ -96,9 +113,13 @@ export class KeyGuard {
     for (;;) {
       signal.throwIfAborted();
       const stored = await this.#notes.read(this.#name);
-      const note = stored ? parse(stored.value) : null;
+      const note = this.#newer(stored && parse(stored.value));
       this.#learn(note);
       if (note?.state === "accepted") return "accepted";
+      if (this.#renewed) {
+        this.#renewed = false;
+        return "trial";
+      }
       if (note?.state === "refused" && this.#recent(note, RETRY_REFUSED_MS)) throw stopped(note.cause);
       if (note?.state === "trying" && this.#recent(note, TRIAL_MS)) {
         await this.#clock.sleep(ASK_AGAIN_MS, signal);
@@ -115,28 +136,35 @@ export class KeyGuard {
   /** Never rejects: the caller has its answer from the cloud and nothing more to do here. */
   async #settle(verdict: KeyVerdict): Promise<void> {
     if (verdict === "accepted" && this.#known?.state === "accepted") return;
-    // An unclear answer gives a first trial back; after a refusal the next one waits all the same.
-    if (verdict === "unclear" && this.#known?.state !== "trying") return;
-    const note = verdict === "unclear" ? null : this.#note(verdict);
+    const unsaid = verdict === "unclear" || verdict === "renewed";
+    this.#renewed = verdict === "renewed" && this.#known?.state === "refused";
+    // An answer that does not say it gives a first trial back; after a refusal the next one waits all the same.
+    if (unsaid && this.#known?.state !== "trying") return;
+    const note = unsaid ? null : this.#note(verdict);
+    this.#untold = note;
     this.#learn(note);
     try {
-      const stored = await this.#notes.read(this.#name);
-      await this.#notes.write(this.#name, note && JSON.stringify(note), stored?.version ?? 0);
+      for (let written = false; !written; ) {
+        const stored = await this.#notes.read(this.#name);
+        written = await this.#notes.write(this.#name, note && JSON.stringify(note), stored?.version ?? 0);
+      }
+      if (this.#untold === note) this.#untold = null;
     } catch {
       // Without the store this process still knows; the others learn by their own single trial.
     }
   }
 
+  /** What the store says, unless it does not know yet what was found out here. */
+  #newer(stored: KeyNote | null): KeyNote | null {
+    const untold = this.#untold;
+    if (untold === null || !this.#recent(untold, RETRY_REFUSED_MS)) return stored;
+    return stored === null || stored.at <= untold.at ? untold : stored;
+  }
+
   #learn(note: KeyNote | null): void {
     const wasValid = this.valid;
     this.#known = note;
-    if (this.valid === wasValid) return;
-    const { cause = "credentials_rejected", at = this.#clock.now() } = note ?? {};
-    this.#onChange(
-      this.valid,
-      new CloudError(cause, "the cloud refused the credentials"),
-      at + RETRY_REFUSED_MS,
-    );
+    if (this.valid !== wasValid) this.#onChange(this.refusal);
   }
 
   #note(verdict: "accepted" | "trying" | RefusalCause): KeyNote {
@@ -156,6 +184,9 @@ export class KeyGuard {
     return `credentials/${this.fingerprint}`;
   }
 }
+
+const refuses = (verdict: KeyVerdict): verdict is RefusalCause =>
+  verdict === "credentials_rejected" || verdict === "clock_skew";
 
 function stopped(cause: RefusalCause): CloudError {
   return new CloudError(

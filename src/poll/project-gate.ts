@@ -40,7 +40,7 @@ export class ProjectGate implements CallGate {
     if (!this.#prepaid.delete(signal)) await this.#token("continuing", signal);
     const report = await this.key.enter(signal);
     return (outcome) => {
-      report(keyVerdict(outcome));
+      report(keyVerdict(operation, outcome));
       if (outcome.error?.reason === "throttled") {
         this.pacer.throttled();
         this.#emit({ kind: "api.throttled", project: this.#project });
@@ -66,8 +66,8 @@ export class ProjectGate implements CallGate {
   }
 }
 
-/** Any answer from behind the gateway shows that it let the credentials pass. */
-function keyVerdict(outcome: CallOutcome): KeyVerdict {
+/** Any answer from behind the gateway shows that it let the credentials pass; a token is not known to pass yet. */
+function keyVerdict(operation: Operation, outcome: CallOutcome): KeyVerdict {
   const error: CloudError | null = outcome.error;
   if (error?.reason === "credentials_rejected" || error?.reason === "clock_skew") return error.reason;
   if (typeof outcome.status !== "number") return "unclear";
@@ -75,5 +75,5 @@ function keyVerdict(outcome: CallOutcome): KeyVerdict {
   if (error?.reason === "throttled" || error?.reason === "server_error" || error?.reason === "bad_response") {
     return "unclear";
   }
-  return "accepted";
+  return operation === "token" ? "renewed" : "accepted";
 }

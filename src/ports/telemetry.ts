@@ -110,6 +110,8 @@ export type ApiEvent =
     })
   | (OfProject & { readonly kind: "credentials.refused"; readonly error: unknown; readonly retryAt: number })
   | (OfProject & { readonly kind: "credentials.accepted" })
+  /** It has other credentials than before, of which no refusal is known. */
+  | (OfProject & { readonly kind: "credentials.untried" })
   | (OfProject & {
       readonly kind: "discovery.finished";
       readonly at: number;

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "vitest";
-import { CloudError } from "../../src/errors.ts";
+import { CloudError, StoreError } from "../../src/errors.ts";
 import { KeyGuard, RETRY_REFUSED_MS } from "../../src/poll/key-guard.ts";
 import type { Store } from "../../src/ports/store.ts";
 import { openStore } from "../../src/store/open.ts";
@@ -19,13 +19,14 @@ async function scene() {
   );
   stores.push(store);
   const changes: boolean[] = [];
-  const guard = () => new KeyGuard("print", store.notes, clock, (valid) => changes.push(valid));
-  return { clock, changes, guard };
+  const guard = () => new KeyGuard("print", store.notes, clock, (refusal) => changes.push(refusal === null));
+  return { clock, store, changes, guard };
 }
 
-/** The note is written after the report returns. */
-const written = async (guard: KeyGuard, until: (guard: KeyGuard) => boolean) => {
-  await expect.poll(() => guard.refresh().then(() => until(guard)), { interval: 1 }).toBe(true);
+/** The note is written after the report returns; another replica reads it then. */
+const written = async (guard: () => KeyGuard, until: (guard: KeyGuard) => boolean) => {
+  const reader = guard();
+  await expect.poll(() => reader.refresh().then(() => until(reader)), { interval: 1 }).toBe(true);
 };
 
 describe("credentials that nobody accepted yet", () => {
@@ -52,10 +53,21 @@ describe("credentials that nobody accepted yet", () => {
     const waiting = other.enter(never);
     await clock.untilSleeping();
     first("accepted");
-    await written(one, (each) => each.accepted);
+    await written(guard, (each) => each.accepted);
     await clock.advance(250);
     (await waiting)("accepted");
     expect(other.accepted).toBe(true);
+  });
+
+  test("are not accepted by a token alone: the calls that it is for go one at a time", async () => {
+    const { guard } = await scene();
+    const one = guard();
+    (await one.enter(never))("renewed");
+    expect(one.accepted).toBe(false);
+    const call = await one.enter(never);
+    const next = one.enter(never);
+    call("credentials_rejected");
+    await expect(next).rejects.toThrow(CloudError);
   });
 
   test("are free again after an answer that says nothing of them", async () => {
@@ -67,12 +79,57 @@ describe("credentials that nobody accepted yet", () => {
   });
 });
 
+describe("accepted credentials that are refused", () => {
+  /** Calls that were let in while the credentials were good. */
+  async function inFlight(count: number) {
+    const all = await scene();
+    const one = all.guard();
+    (await one.enter(never))("accepted");
+    await written(all.guard, (each) => each.accepted);
+    const calls = await Promise.all(Array.from({ length: count }, () => one.enter(never)));
+    all.changes.length = 0;
+    return { ...all, one, calls };
+  }
+
+  test("let no call in from then on, though the store does not know it yet", async () => {
+    const { one, calls, guard, changes } = await inFlight(1);
+    calls[0]?.("credentials_rejected");
+    await expect(one.enter(never)).rejects.toThrow(CloudError);
+    await one.refresh();
+    expect(one.valid).toBe(false);
+    await written(guard, (each) => !each.valid);
+    expect(changes.slice(0, 1)).toEqual([false]);
+  });
+
+  test("stay refused when a call that began before is answered after", async () => {
+    const { one, calls, changes } = await inFlight(3);
+    calls[1]?.("credentials_rejected");
+    calls[0]?.("accepted");
+    calls[2]?.("credentials_rejected");
+    await expect(one.enter(never)).rejects.toThrow(CloudError);
+    expect(changes).toEqual([false]);
+  });
+
+  test("stay refused here for five minutes when the store cannot be told", async () => {
+    const { one, calls, clock, store } = await inFlight(1);
+    const write = store.notes.write.bind(store.notes);
+    store.notes.write = () => Promise.reject(new StoreError("unavailable", "gone"));
+    calls[0]?.("credentials_rejected");
+    await clock.advance(RETRY_REFUSED_MS - 1);
+    await one.refresh();
+    await expect(one.enter(never)).rejects.toThrow(CloudError);
+    store.notes.write = write;
+    await clock.advance(1);
+    (await one.enter(never))("accepted");
+  });
+});
+
 describe("refused credentials", () => {
   async function refused() {
     const all = await scene();
     const one = all.guard();
     (await one.enter(never))("credentials_rejected");
-    await written(one, (each) => !each.valid);
+    await written(all.guard, (each) => !each.valid);
     return { ...all, one };
   }
 
@@ -91,12 +148,13 @@ describe("refused credentials", () => {
     const trial = await one.enter(never);
     await expect(other.enter(never)).rejects.toThrow(CloudError);
     trial("credentials_rejected");
-    await written(one, (each) => !each.open);
+    await written(guard, (each) => !each.open);
     await clock.advance(RETRY_REFUSED_MS - 1_000);
     await expect(one.enter(never)).rejects.toThrow(CloudError);
     await clock.advance(1_000);
     (await other.enter(never))("accepted");
-    await written(one, (each) => each.accepted);
+    await written(guard, (each) => each.accepted);
+    await one.refresh();
     expect(one.valid).toBe(true);
   });
 
@@ -121,5 +179,17 @@ describe("refused credentials", () => {
     await clock.advance(RETRY_REFUSED_MS);
     (await one.enter(never))("unclear");
     await expect(one.enter(never)).rejects.toThrow(CloudError);
+  });
+
+  test("are tried by the call that a new token is for, and by no other", async () => {
+    const { guard, one, clock } = await refused();
+    await clock.advance(RETRY_REFUSED_MS);
+    (await one.enter(never))("renewed");
+    expect(one.valid).toBe(false);
+    const call = await one.enter(never);
+    const [next, elsewhere] = [one.enter(never), guard().enter(never)];
+    await expect(elsewhere).rejects.toThrow(CloudError);
+    call("credentials_rejected");
+    await expect(next).rejects.toThrow(CloudError);
   });
 });

@@ -19,6 +19,9 @@ export function cloudLines(log: Log): Handlers<ApiEvent["kind"]> {
     "credentials.accepted": ({ project }) => {
       if (refused.delete(project)) logger.info({ project }, "credentials accepted again");
     },
+    "credentials.untried": ({ project }) => {
+      if (refused.delete(project)) logger.info({ project }, "credentials changed: they are tried");
+    },
     "api.budget": ({ project, perSecond, configuredPerSecond }) => {
       const fields = { project, requests_per_second: round(perSecond), configured: configuredPerSecond };
       if (perSecond >= configuredPerSecond) {
