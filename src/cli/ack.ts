@@ -1,19 +1,16 @@
-import { recordRules } from "../app/known-projects.ts";
-import type { Config } from "../config/config.ts";
-import { acknowledge } from "../core/ack.ts";
-import type { Acknowledgement } from "../core/state.ts";
-import { StoreError, UsageError } from "../errors.ts";
+import { acknowledgeTask } from "../app/acknowledge.ts";
+import { UsageError } from "../errors.ts";
 import { systemClock } from "../platform/clock.ts";
 import { userName } from "../platform/process.ts";
-import { eventWrite } from "../poll/writer.ts";
-import type { Reader, Store } from "../ports/store.ts";
+import type { Reader } from "../ports/store.ts";
 import { compileGlob } from "../util/glob.ts";
+import type { KnownTask } from "../views/task.ts";
+import { plural } from "../views/text.ts";
 import { type ConfigArgs, mustLoad } from "./config.ts";
 import type { ExitCode, Io } from "./io.ts";
-import { type KnownTask, knownTasks } from "./known-tasks.ts";
+import { knownTasks } from "./known-tasks.ts";
 import { printable } from "./printable.ts";
 import { withStore } from "./store.ts";
-import { plural } from "./text.ts";
 
 export interface AckArgs extends ConfigArgs {
   readonly reason?: string;
@@ -25,9 +22,6 @@ export interface AckArgs extends ConfigArgs {
   readonly instance?: string;
   readonly task?: string;
 }
-
-/** The daemon may commit in between, again and again; more often than this means that something is wrong. */
-const TRIES = 10;
 
 /** Acknowledges in the store, beside the daemon, which loads it anew. */
 export async function ack(taskId: string | undefined, args: AckArgs, io: Io): Promise<ExitCode> {
@@ -46,7 +40,7 @@ export async function ack(taskId: string | undefined, args: AckArgs, io: Io): Pr
     }
     let done = 0;
     for (const known of wanted) {
-      const refused = await acknowledgeOne(store, config, known, by);
+      const refused = await acknowledgeTask(store.state, config, known, by);
       const name = `${known.task.name} ${known.task.id} on ${known.record.name}`;
       if (refused !== null) io.err(`${printable(name)}: ${refused}`);
       else {
@@ -79,34 +73,4 @@ function fits({ instance = "*", task = "*" }: AckArgs): (known: KnownTask) => bo
   const fitsTask = compileGlob(task);
   return ({ record, task: { name } }) =>
     (fitsInstance(record.instanceId) || fitsInstance(record.name)) && fitsTask(name);
-}
-
-/** Null when it is done, else why not. Rejects with StoreError. */
-async function acknowledgeOne(
-  { state }: Pick<Store, "state">,
-  config: Config,
-  { key, shard, task }: KnownTask,
-  by: Acknowledgement,
-): Promise<string | null> {
-  for (let tries = 0; tries < TRIES; tries++) {
-    const known = await state.loadInstance(shard, key);
-    if (known === null) return "the instance was removed";
-    const decision = acknowledge(known, task.id, by, recordRules(config, known.record));
-    if ("refused" in decision) return decision.refused;
-    const { kind } = await state.commit(null, {
-      shard,
-      key,
-      expectRevision: known.revision,
-      record: decision.record,
-      upserts: decision.upserts,
-      removals: decision.removals,
-      events: decision.events.map(eventWrite),
-      names: [],
-    });
-    if (kind === "ok") return null;
-  }
-  throw new StoreError(
-    "unavailable",
-    `the state of ${key} changed under ${TRIES} writes in a row: try again`,
-  );
 }

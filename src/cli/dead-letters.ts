@@ -2,12 +2,12 @@ import { iso } from "../core/data.ts";
 import { UsageError } from "../errors.ts";
 import { systemClock } from "../platform/clock.ts";
 import type { DeadLetter } from "../ports/store.ts";
+import { plural, timeText } from "../views/text.ts";
 import { type ConfigArgs, mustLoad } from "./config.ts";
 import type { ExitCode, Io } from "./io.ts";
 import { jsonText } from "./printable.ts";
 import { withStore } from "./store.ts";
 import { type Column, renderTable } from "./table.ts";
-import { plural, timeText } from "./text.ts";
 
 /** What could not be delivered, the oldest first. */
 export async function listDeadLetters(

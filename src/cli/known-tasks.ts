@@ -1,15 +1,8 @@
 import { withKnownIds } from "../app/known-projects.ts";
 import type { Config } from "../config/config.ts";
-import type { InstanceRecord, TaskState } from "../core/state.ts";
+import type { TaskState } from "../core/state.ts";
 import type { Reader } from "../ports/store.ts";
-
-/** A task in the store, with the instance that it belongs to. */
-export interface KnownTask {
-  readonly key: string;
-  readonly shard: number;
-  readonly record: InstanceRecord;
-  readonly task: TaskState;
-}
+import type { KnownTask } from "../views/task.ts";
 
 /** Puts tasks of the store together with their instances, and tells as whose instances the configuration knows them. */
 export async function knownTasks(

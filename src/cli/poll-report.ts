@@ -1,8 +1,8 @@
 import { iso } from "../core/data.ts";
 import type { EventInstance } from "../core/event.ts";
+import { plural, secondsText } from "../views/text.ts";
 import type { JudgedTask } from "./poll-judge.ts";
 import { type Column, renderTable } from "./table.ts";
-import { plural, secondsText } from "./text.ts";
 
 /** What one pass gave of one instance. */
 export interface InstancePass {

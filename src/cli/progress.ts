@@ -1,5 +1,5 @@
+import { plural } from "../views/text.ts";
 import type { Io } from "./io.ts";
-import { plural } from "./text.ts";
 
 export interface Progress {
   /** One more is done. */

@@ -1,16 +1,17 @@
 import { projectOf } from "../app/known-projects.ts";
 import type { Config } from "../config/config.ts";
-import { durationSeconds, iso, visibleTask } from "../core/data.ts";
+import { durationSeconds } from "../core/data.ts";
 import { isOpen } from "../core/task.ts";
 import { systemClock } from "../platform/clock.ts";
 import type { Reader, TaskFilter } from "../ports/store.ts";
+import { type KnownTask, type TaskJson, taskJson } from "../views/task.ts";
+import { secondsText } from "../views/text.ts";
 import { type ConfigArgs, mustLoad } from "./config.ts";
 import type { ExitCode, Io } from "./io.ts";
-import { type KnownTask, knownTasks } from "./known-tasks.ts";
+import { knownTasks } from "./known-tasks.ts";
 import { jsonText } from "./printable.ts";
 import { withStore } from "./store.ts";
 import { type Column, renderTable } from "./table.ts";
-import { secondsText } from "./text.ts";
 
 export interface TasksArgs extends ConfigArgs {
   /** Absent: what runs and what failed. */
@@ -26,7 +27,7 @@ export async function tasks(args: TasksArgs, io: Io): Promise<ExitCode> {
     const { config, tasks } = await knownTasks(loaded.config, reader, found);
     const sorted = [...tasks].sort(byPlace);
     const now = systemClock.now();
-    if (args.json) io.out(jsonText({ tasks: sorted.map((known) => taskJson(config, known, now)) }));
+    if (args.json) io.out(jsonText({ tasks: sorted.map((known) => shownTask(config, known, now)) }));
     else if (sorted.length === 0) io.out("no tasks");
     else {
       const rows = sorted.map((known) => row(config, known, now));
@@ -64,15 +65,19 @@ const COLUMNS: readonly Column[] = [
   { title: "VERDICT", whole: true },
 ];
 
-const row = (config: Config, { record, task }: KnownTask, now: number): readonly string[] => [
-  projectOf(config, record.projectId)?.name ?? record.projectId,
-  record.name,
-  task.name,
-  task.id,
-  task.status,
-  secondsText(durationSeconds(task, now)),
-  verdictOf(task) ?? "",
-];
+const row = (config: Config, known: KnownTask, now: number): readonly string[] => {
+  const { record, task } = known;
+  const duration = secondsText(durationSeconds(task, now));
+  return [
+    nameOf(config, known),
+    record.name,
+    task.name,
+    task.id,
+    task.status,
+    duration,
+    verdictOf(task) ?? "",
+  ];
+};
 
 /** As `poll` names it; an acknowledged task has none any more. */
 function verdictOf({ verdict, failedAt, acknowledged, status }: KnownTask["task"]): string | null {
@@ -81,23 +86,9 @@ function verdictOf({ verdict, failedAt, acknowledged, status }: KnownTask["task"
   return acknowledged !== null && (isOpen(status) || status === "FAILED") ? "acknowledged" : null;
 }
 
-/** For `--json` of this and of `explain`: the task as the store has it, privacy applied. */
-export function taskJson(config: Config, { record, task }: KnownTask, now: number) {
-  const { task_params: taskParams, user_names: userNames } = config.privacy;
-  const { verdict, acknowledged } = task;
-  return {
-    project: {
-      name: projectOf(config, record.projectId)?.name ?? record.projectId,
-      id: record.projectId,
-    },
-    instance: { id: record.instanceId, name: record.name, engine: record.engine },
-    task: visibleTask(task, { taskParams, userNames }),
-    duration_seconds: durationSeconds(task, now),
-    verdict: verdict?.kind ?? null,
-    stuck_since: iso(verdict?.since ?? null),
-    threshold: verdict?.threshold ?? null,
-    failed_since: iso(task.failedAt),
-    acknowledged: acknowledged && { ...acknowledged, at: iso(acknowledged.at) },
-    progress_ratio: task.progress?.ratio ?? null,
-  };
-}
+/** For `--json` of this and of `explain`. */
+export const shownTask = (config: Config, known: KnownTask, now: number): TaskJson =>
+  taskJson(known, nameOf(config, known), config.privacy, now);
+
+const nameOf = (config: Config, { record: { projectId } }: KnownTask): string =>
+  projectOf(config, projectId)?.name ?? projectId;

@@ -9,7 +9,7 @@ export function cloudEvent(event: TaskwatchEvent): string {
   const source =
     data.instance === null
       ? `/projects/${segment(data.project.id)}`
-      : `/projects/${segment(data.project.id)}/instances/${segment(data.instance.id)}`;
+      : instanceSource(data.project.id, data.instance.id);
   return JSON.stringify({
     specversion: "1.0",
     id: event.id,
@@ -21,5 +21,9 @@ export function cloudEvent(event: TaskwatchEvent): string {
     data,
   });
 }
+
+/** `source` of the events of an instance and its tasks. */
+export const instanceSource = (projectId: string, instanceId: string): string =>
+  `/projects/${segment(projectId)}/instances/${segment(instanceId)}`;
 
 const segment = (text: string): string => encodeURIComponent(text.toWellFormed());

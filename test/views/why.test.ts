@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { whyOf } from "../../src/cli/explain-why.ts";
 import type { Knowledge } from "../../src/core/decision.ts";
 import type { StuckRules } from "../../src/core/rules.ts";
 import type { TaskState } from "../../src/core/state.ts";
 import type { ObservedTask } from "../../src/core/task.ts";
+import { whyOf } from "../../src/views/why.ts";
 import {
   ALL_EXECUTE,
   HOUR,

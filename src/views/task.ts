@@ -1,0 +1,59 @@
+import type { PrivacyConfig } from "../config/config.ts";
+import { durationSeconds, iso, visibleTask } from "../core/data.ts";
+import type { EventInstance, EventTask } from "../core/event.ts";
+import type { InstanceRecord, TaskState, Threshold, VerdictKind } from "../core/state.ts";
+
+/** A task in the store, with the instance that it belongs to. */
+export interface KnownTask {
+  readonly key: string;
+  readonly shard: number;
+  readonly record: InstanceRecord;
+  readonly task: TaskState;
+}
+
+/** A task as the store has it, for `--json` of the commands and for the HTTP API. Public interface. */
+export interface TaskJson {
+  readonly project: { readonly name: string; readonly id: string };
+  readonly instance: EventInstance;
+  readonly task: EventTask;
+  /** Of a task that ended; the age of one that is open. */
+  readonly duration_seconds: number | null;
+  readonly verdict: VerdictKind | null;
+  readonly stuck_since: string | null;
+  /** That the verdict is about; null without one. */
+  readonly threshold: Threshold | null;
+  /** Set while it is an open failure. */
+  readonly failed_since: string | null;
+  readonly acknowledged: {
+    readonly by: string;
+    readonly at: string | null;
+    readonly reason: string | null;
+  } | null;
+  readonly progress_ratio: number | null;
+}
+
+/**
+ * Privacy applied.
+ * @param project its name in the configuration
+ * @param now epoch milliseconds
+ */
+export function taskJson(
+  { record, task }: KnownTask,
+  project: string,
+  privacy: PrivacyConfig,
+  now: number,
+): TaskJson {
+  const { verdict, acknowledged } = task;
+  return {
+    project: { name: project, id: record.projectId },
+    instance: { id: record.instanceId, name: record.name, engine: record.engine },
+    task: visibleTask(task, { taskParams: privacy.task_params, userNames: privacy.user_names }),
+    duration_seconds: durationSeconds(task, now),
+    verdict: verdict?.kind ?? null,
+    stuck_since: iso(verdict?.since ?? null),
+    threshold: verdict?.threshold ?? null,
+    failed_since: iso(task.failedAt),
+    acknowledged: acknowledged && { ...acknowledged, at: iso(acknowledged.at) },
+    progress_ratio: task.progress?.ratio ?? null,
+  };
+}
