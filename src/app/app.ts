@@ -55,7 +55,9 @@ export class App {
   #http: HttpServer | null = null;
   #store: ObservedStore | null = null;
   #engine: Engine | null = null;
-  #reloading: Promise<ReloadAnswer> | null = null;
+  /** Ended when the last reload that was begun has. */
+  #reloading: Promise<unknown> = Promise.resolve();
+  #queued: Promise<ReloadAnswer> | null = null;
 
   constructor(options: AppOptions) {
     const { log, loaded } = options;
@@ -87,12 +89,17 @@ export class App {
     return this.#files;
   }
 
-  /** All that can fail is done before anything live is touched. */
+  /** All that can fail is done before anything live is touched. Also while it starts. */
   reload(): Promise<ReloadAnswer> {
-    this.#reloading ??= this.#reload().finally(() => {
-      this.#reloading = null;
+    if (this.#queued) return this.#queued;
+    // One that is under way may have read the files before they were changed: this one reads them after it.
+    const next = this.#reloading.then(() => {
+      this.#queued = null;
+      return this.#reload();
     });
-    return this.#reloading;
+    this.#queued = next;
+    this.#reloading = next.catch(() => {});
+    return next;
   }
 
   /** Ready turns 503, polls end, deliveries may finish, leases go back, the store closes. */
@@ -103,11 +110,12 @@ export class App {
 
   async #start(): Promise<void> {
     const { clock, random, env, build, member } = this.#options;
-    const { config } = this.#loaded;
     this.#metrics.collectDefaults();
-    this.#preset(config);
-    await this.#listen(config);
-    const store = await this.#openStore(config);
+    this.#preset(this.#loaded.config);
+    await this.#listen(this.#loaded.config);
+    const store = await this.#openStore(this.#loaded.config);
+    // It may have been reloaded while the store was away.
+    const { config } = this.#loaded;
     this.#store = new ObservedStore(store, clock, this.#emit);
     this.#cleanup.defer("store", () => store.close());
     this.#emit({ kind: "store.up", downSeconds: 0 });
@@ -187,8 +195,9 @@ export class App {
   }
 
   async #reload(): Promise<ReloadAnswer> {
-    const before = this.#loaded.config;
     const result = await this.#options.load();
+    if (this.#stopping.signal.aborted) return { ok: false, problems: ["the daemon is stopping"] };
+    const before = this.#loaded.config;
     this.#files = result.files;
     const problems = result.ok ? fixedProblems(before, result.config) : result.problems.map(formatProblem);
     if (!result.ok || problems.length > 0) return this.#refuse(problems);

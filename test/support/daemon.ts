@@ -3,11 +3,14 @@ import { once } from "node:events";
 import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { vi } from "vitest";
 import { PROGRAM, programEnv } from "./cli.ts";
 import { LogLines } from "./log-lines.ts";
 import { type Scrape, scrape } from "./scrape.ts";
 import type { RawConfig } from "./watch-config.ts";
+
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
 /** A folder for a configuration, a database and whatever else, gone at the end. */
 export class Folder implements AsyncDisposable {
@@ -43,20 +46,29 @@ export interface Exit {
   readonly signal: string | null;
 }
 
+/** What Node.js is told to run; or `npm start`, which gets a process group of its own, as in a terminal. */
+export type Launcher = readonly string[] | "npm";
+
 /** The daemon as a process of its own. */
 export class Daemon implements AsyncDisposable {
   readonly log = new LogLines();
   readonly stderr = new LogLines();
   readonly exited: Promise<Exit>;
   readonly #child: ChildProcess;
+  readonly #group: boolean;
 
   /** Starts it, and does not wait for anything. */
   constructor(
     configPath: string,
     env: Readonly<Record<string, string>> = {},
-    program: readonly string[] = [PROGRAM],
+    launcher: Launcher = [PROGRAM],
   ) {
-    this.#child = spawn(process.execPath, [...program, "run", "--config", configPath], {
+    this.#group = launcher === "npm";
+    const [command, args] =
+      launcher === "npm" ? ["npm", ["start", "--silent", "--"]] : [process.execPath, [...launcher, "run"]];
+    this.#child = spawn(command, [...args, "--config", configPath], {
+      cwd: ROOT,
+      detached: this.#group,
       stdio: ["ignore", "pipe", "pipe"],
       env: programEnv(env),
     });
@@ -111,7 +123,8 @@ export class Daemon implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#child.exitCode === null && this.#child.signalCode === null) {
       // A stopped process does not die of anything else.
-      this.#child.kill("SIGKILL");
+      if (this.#group) process.kill(-this.pid, "SIGKILL");
+      else this.#child.kill("SIGKILL");
     }
     await this.exited;
   }
