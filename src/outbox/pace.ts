@@ -16,7 +16,7 @@ export class Pace {
   free(now: number): number {
     let free = Number.POSITIVE_INFINITY;
     for (const { requests, per } of this.#limits) {
-      const within = this.#sent.filter((at) => now - at < per + MARGIN_MS).length;
+      const within = this.#sent.filter((at) => leaves(at, per) > now).length;
       free = Math.min(free, requests - within);
     }
     return Math.max(0, free);
@@ -27,7 +27,7 @@ export class Pace {
     let wait = 0;
     for (const { requests, per } of this.#limits) {
       const at = this.#sent.at(-requests);
-      if (at !== undefined) wait = Math.max(wait, at + per + MARGIN_MS - now);
+      if (at !== undefined) wait = Math.max(wait, leaves(at, per) - now);
     }
     return Math.max(0, wait);
   }
@@ -39,5 +39,8 @@ export class Pace {
   }
 }
 
-/** The receiver counts by when requests arrive, which is less regular than when they leave. */
-const MARGIN_MS = 50;
+/**
+ * When a request does not count any more. The receiver counts by when requests arrive, which is less regular than when
+ * they leave: the first of a minute may have had to connect, which the first of the next one need not.
+ */
+const leaves = (at: number, per: number): number => at + per + 50 + Math.ceil(per / 100);

@@ -34,7 +34,7 @@ export class WebhookWorkers {
   /** Replaced ones that still have something in flight. */
   readonly #retiring = new Map<string, Promise<void>>();
   readonly #retired = new Set<WebhookWorker>();
-  /** By format and URL: several webhooks may send to one robot, and a new configuration does not make it forget. */
+  /** By format, URL and routing key: several webhooks may send to one robot, and a new configuration does not make it forget. */
   #paces: ReadonlyMap<string, Pace> = new Map();
   #stopped = false;
 
@@ -56,7 +56,7 @@ export class WebhookWorkers {
       const print = fingerprint(webhook);
       const running = this.#running.get(webhook.name);
       const format = formatOf(webhook);
-      const robot = `${webhook.format} ${webhook.urls[0].reveal()}`;
+      const robot = [webhook.format, webhook.urls[0].reveal(), webhook.routing_key?.reveal()].join(" ");
       const pace = paces.get(robot) ?? this.#paces.get(robot) ?? new Pace(format.pace ?? []);
       paces.set(robot, pace);
       if (running?.fingerprint === print) next.set(webhook.name, running);
