@@ -24,6 +24,9 @@ export interface ProjectsOptions {
   readonly onLookupFailed: (project: string, error: unknown) => void;
 }
 
+/** Nothing of a project is watched before its first listing: one that failed is not waited for as long as others. */
+const FIRST_AGAIN_MS = 30_000;
+
 /** One project that is configured now. */
 interface Running {
   readonly print: string;
@@ -163,8 +166,8 @@ export class Projects {
     // By the monotonic clock while it runs, by the note's time after a start.
     const tried = clock.monotonic() - running.triedAt;
     const listed = clock.now() - (discovery.known?.at ?? Number.NEGATIVE_INFINITY);
-    const due =
-      tried >= discover.every || (running.triedAt === Number.NEGATIVE_INFINITY && listed >= discover.every);
+    const pause = discovery.known ? discover.every : Math.min(discover.every, FIRST_AGAIN_MS);
+    const due = tried >= pause || (running.triedAt === Number.NEGATIVE_INFINITY && listed >= discover.every);
     if (!due || !isOurs(id)) return;
     running.triedAt = clock.monotonic();
     try {
@@ -173,7 +176,8 @@ export class Projects {
       const { added, missed } = await discovery.list(source, discover.engines, stop.signal);
       const seconds = (clock.monotonic() - running.triedAt) / 1_000;
       this.#tellDiscovered(name, discovery, seconds, added, missed);
-      if (added.length > 0) onChange();
+      // Also where nothing was added: another replica that listed meanwhile may have written first.
+      onChange();
     } catch (error) {
       if (!stop.signal.aborted) this.#options.emit({ kind: "discovery.failed", project: name, error });
     }

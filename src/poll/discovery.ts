@@ -36,6 +36,8 @@ export class Discovery {
   /** True when another replica, or an earlier run, knows it otherwise. Rejects as the store does. */
   async refresh(): Promise<boolean> {
     const note = await this.#options.notes.read(this.#name);
+    // A store that lost the note is told again what is known here.
+    if (!note) this.#version = 0;
     if (!note || note.version === this.#version) return false;
     this.#version = note.version;
     this.#known = parse(note.value) ?? this.#known;
@@ -43,7 +45,11 @@ export class Discovery {
   }
 
   /** Lists all instances of the engines and keeps what is new. Rejects as the source and the store do. */
-  async list(source: TaskSource, engines: readonly Engine[], signal: AbortSignal): Promise<Rediscovered> {
+  async list(
+    source: Pick<TaskSource, "instances">,
+    engines: readonly Engine[],
+    signal: AbortSignal,
+  ): Promise<Rediscovered> {
     const listed: ListedInstance[] = [];
     for (const engine of engines) listed.push(...(await source.instances(engine, signal)));
     return await this.#change((known) => rediscover(known, listed, this.#options.clock.now()));
