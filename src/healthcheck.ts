@@ -8,9 +8,16 @@ import { request as requestTls } from "node:https";
  */
 const listen = process.env.TASKWATCH_LISTEN ?? "0.0.0.0:10464";
 const port = Number(listen.slice(listen.lastIndexOf(":") + 1));
+const host = listen.slice(0, listen.lastIndexOf(":")).replace(/^\[|\]$/g, "");
 const ask = process.env.TASKWATCH_TLS ? requestTls : request;
 const probe = ask(
-  { host: "127.0.0.1", port, path: "/healthz", timeout: 3_000, rejectUnauthorized: false },
+  {
+    host: ["", "0.0.0.0", "::"].includes(host) ? "127.0.0.1" : host,
+    port,
+    path: "/healthz",
+    timeout: 3_000,
+    rejectUnauthorized: false,
+  },
   (answer) => {
     answer.resume();
     process.exitCode = answer.statusCode === 200 ? 0 : 1;

@@ -2,6 +2,7 @@ import type { Path } from "./source.ts";
 
 /** Keys whose value can stand in a file of its own: `x_file` instead of `x`. */
 export const FILE_KEYS: ReadonlySet<string> = new Set([
+  "access_key",
   "secret_key",
   "security_token",
   "token",
@@ -21,7 +22,6 @@ export const FILE_ONLY_KEYS: ReadonlySet<string> = new Set(["ca", "cert", "key"]
 
 const SECRET_KEYS: ReadonlySet<string> = new Set([
   ...FILE_KEYS,
-  "access_key",
   "urls",
   "proxy",
   // Maps and lists of secrets, for the case that a bare value stands where the map should be.

@@ -242,7 +242,7 @@ const PROJECT_MISTAKES: readonly (readonly [text: string, message: string])[] = 
   ],
   [
     "credentials: { access_key: a, secret_key: b }\n    endpoint: dms.example.org",
-    '5:15: projects[0].endpoint: found "dms.example.org"; allowed: an http or https URL without user, query and fragment',
+    '5:15: projects[0].endpoint: found "dms.example.org"; allowed: an http or https URL without user, query and fragment, or empty',
   ],
   [
     "credentials: { access_key: a, secret_key: b }\n    project_id: a/b",

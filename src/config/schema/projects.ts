@@ -4,7 +4,7 @@ import { clientTls } from "./common.ts";
 import { instancePoll, instanceStuck, instanceWindow } from "./rules.ts";
 import { duration, flag, glob, identifier, number, oneOf, scalar, secret, text } from "./scalars.ts";
 import { list, object } from "./shapes.ts";
-import { endpoint, proxyUrl } from "./urls.ts";
+import { endpoint, endpointOrEmpty, proxyUrl } from "./urls.ts";
 
 const region = () =>
   scalar("a region, such as eu-west-101", { type: "string" }, (value) =>
@@ -51,8 +51,8 @@ export const project = object({
   name: text("a name"),
   region: region(),
   project_id: identifier("a project's id").optional(),
-  endpoint: endpoint().optional(),
-  iam_endpoint: endpoint().optional(),
+  endpoint: endpointOrEmpty().prefault(""),
+  iam_endpoint: endpointOrEmpty().prefault(""),
   credentials,
   requests_per_second: number({ min: 0, above: true, max: 1000 }).prefault("5"),
   tls: clientTls().optional(),

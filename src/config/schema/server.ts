@@ -2,7 +2,7 @@ import { LOG_LEVELS } from "../config.ts";
 import { auth, pem } from "./common.ts";
 import { duration, flag, number, oneOf, scalar, secret, text } from "./scalars.ts";
 import { object } from "./shapes.ts";
-import { externalUrl, storeUrl } from "./urls.ts";
+import { endpointOrEmpty, storeUrl } from "./urls.ts";
 
 /** A key of PEM text spans lines, so it is no `secret()`. */
 const pemKey = () => pem();
@@ -31,7 +31,7 @@ const listen = () =>
 
 export const server = object({
   listen: listen().prefault("0.0.0.0:10464"),
-  external_url: externalUrl().prefault(""),
+  external_url: endpointOrEmpty().prefault(""),
   tls: object({ cert: pem(), key: pemKey() }).optional(),
   auth: auth().optional(),
   metrics_auth: flag().prefault("true"),

@@ -16,8 +16,8 @@ export const endpoint = () =>
     return url.href.replace(/\/+$/, "");
   });
 
-/** As an endpoint, or empty. */
-export const externalUrl = () => {
+/** As an endpoint, or empty: that is how environments pass what nobody gave. */
+export const endpointOrEmpty = () => {
   const filled = endpoint();
   return scalar("an http or https URL without user, query and fragment, or empty", JSON_URL, (value) => {
     if (value === "") return "";
