@@ -41,6 +41,15 @@ export const limitOf = (
     : runningThreshold(stuck, knowledge, task.name);
 
 /**
+ * Does the limit that a task was judged by still hold, where `limit` is what is found now? A learned one moves, and
+ * is not known for a while when runs fade or another replica's knowledge is not read yet.
+ */
+const stillHolds = (before: Threshold, limit: Threshold, stuck: StuckRules): boolean =>
+  limit.source === "learned" ||
+  limit.seconds <= before.seconds ||
+  (before.source === "learned" && limit.source === "running_after" && stuck.learn.enabled);
+
+/**
  * The verdict that an open task deserves now, null for none. One that it has is not taken back while the same
  * limit holds, although a clock may have gone back; nor because a learned limit moved, which would flap.
  * Age comes before progress: a task has one verdict at a time, and over its limit is the plainer one.
@@ -58,9 +67,11 @@ export function judge(
   const { verdict } = task;
   const queued = isQueued(task.status);
   const kind = queued ? "queued_too_long" : "running_too_long";
-  const limit = limitOf(stuck, knowledge, task, !queued || executed(task.name));
+  // A task that was judged by `queued_after` has a name that was seen to go on, whatever is known of it now.
+  const goesOn = !queued || verdict?.threshold.source === "queued_after" || executed(task.name);
+  const limit = limitOf(stuck, knowledge, task, goesOn);
   if (ageSeconds(task, times) > limit.seconds) return { kind, threshold: limit };
-  if (verdict?.kind === kind && (limit.source === "learned" || limit.seconds <= verdict.threshold.seconds)) {
+  if (verdict?.kind === kind && stillHolds(verdict.threshold, limit, stuck)) {
     return { kind, threshold: verdict.threshold };
   }
   if (

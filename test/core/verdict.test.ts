@@ -230,6 +230,20 @@ describe("a stuck task", () => {
     expect(poll(learned, [stuck], { knowledge: learning(9000) }).decision.events).toEqual([]);
   });
 
+  it("stays stuck when what it was judged by is not known just now", () => {
+    const rules = rulesOf({ stuck: { runningAfter: 5 * HOUR } });
+    const learned = poll(stateOf(), [stuck], { rules, knowledge: learning(3600) }).state;
+    expect(learned.tasks.get("a")?.verdict?.threshold.source).toBe("learned");
+    expect(poll(learned, [stuck], { rules, knowledge: KNOWS_NOTHING }).decision.events).toEqual([]);
+    const off = { ...rules, stuck: { ...rules.stuck, learn: { ...rules.stuck.learn, enabled: false } } };
+    expect(types(poll(learned, [stuck], { rules: off }).decision)).toEqual(["task.recovered"]);
+
+    const row = at("CREATED", 30 * MINUTE);
+    const queued = poll(stateOf(), [row]).state;
+    expect(queued.tasks.get("a")?.verdict?.threshold.source).toBe("queued_after");
+    expect(poll(queued, [row], { knowledge: KNOWS_NOTHING }).decision.events).toEqual([]);
+  });
+
   it("has recovered when the configured limit is raised above its age", () => {
     const rules = rulesOf({ stuck: { runningAfter: 3 * HOUR } });
     const { decision } = poll(start(), [stuck], { rules });
