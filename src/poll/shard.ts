@@ -118,6 +118,9 @@ export class Shard {
   /** Writes a batch and takes it into memory. A thrown error leaves the memory dropped: the outcome is unknown. */
   async commit(batch: Omit<Batch, "shard">): Promise<WriteResult["kind"]> {
     let result: WriteResult;
+    const loads = this.#loads;
+    // Before the answer, so that a commit that is made meanwhile adds to it instead of writing over it.
+    this.#learn(batch.names);
     this.#committing += 1;
     try {
       result = await this.#store.commit(this.#lease, { ...batch, shard: this.number });
@@ -133,7 +136,10 @@ export class Shard {
     }
     this.#generation += 1;
     if (result.generation !== this.#generation) this.drop();
-    else this.#apply(batch);
+    else {
+      if (this.#loads !== loads) this.#learn(batch.names);
+      this.#apply(batch);
+    }
     return "ok";
   }
 
@@ -199,11 +205,13 @@ export class Shard {
       ]),
     );
     this.#names = new Map();
+    this.#namesVersion += 1;
     this.#learn(state.names);
     if (this.#drops === drops) this.#dropped = false;
   }
 
   #learn(names: readonly NameKnowledge[]): void {
+    if (names.length === 0) return;
     for (const entry of names) {
       const known = this.#names.get(entry.projectId);
       if (known) known.set(entry.name, entry);
@@ -213,7 +221,6 @@ export class Shard {
   }
 
   #apply(batch: Omit<Batch, "shard">): void {
-    if (batch.names.length > 0) this.#learn(batch.names);
     if (batch.record === null) {
       this.#instances.delete(batch.key);
       return;

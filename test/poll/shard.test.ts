@@ -1,6 +1,9 @@
 import { afterEach, describe, expect, test } from "vitest";
+import type { Learned } from "../../src/core/decision.ts";
+import { count, parse } from "../../src/core/sketch.ts";
 import { StoreError } from "../../src/errors.ts";
 import { Shard } from "../../src/poll/shard.ts";
+import { commitDecision } from "../../src/poll/writer.ts";
 import type { StateStore, Store } from "../../src/ports/store.ts";
 import { openStore } from "../../src/store/open.ts";
 import { batch, leaseOf, record, T0 } from "../store/contract/back-end.ts";
@@ -131,6 +134,26 @@ test("a poll that changed nothing says nothing of a state that changed under it"
   expect(shard.peek("p1/i1")?.record).toMatchObject({ name: "billing", lastCompleteAt: null });
   shard.completed("p1/i1", 2, record({ name: "billing", lastCompleteAt: T0 }));
   expect(shard.peek("p1/i1")?.record.lastCompleteAt).toBe(T0);
+});
+
+test("polls that end together all teach what a name is like", async () => {
+  const { store, shard } = await scene();
+  const ofInstance = (instanceId: string, learned: Pick<Learned, "executed" | "seconds">) => {
+    const of = record({ instanceId });
+    const state = { record: of, revision: 0, tasks: new Map() };
+    const taught = { name: "restart", at: T0, ...learned };
+    const outcome = { record: of, upserts: [], removals: [], events: [], learned: [taught] };
+    return commitDecision(shard, `p1/${instanceId}`, state, outcome);
+  };
+  await Promise.all([
+    ofInstance("i1", { executed: true, seconds: null }),
+    ofInstance("i2", { executed: false, seconds: 60 }),
+    ofInstance("i3", { executed: false, seconds: 70 }),
+  ]);
+  for (const known of [shard.names("p1").get("restart"), (await store.reader.names())[0]]) {
+    expect(known?.executed).toBe(true);
+    expect(count(parse(known?.sketch ?? null))).toBe(2);
+  }
 });
 
 test("an end waits for all that is in flight, however often it is asked for", async () => {
