@@ -1,6 +1,7 @@
 import type { ScheduledTask } from "../core/state.ts";
 import { type Engine, isKnownStatus, type ObservedTask } from "../core/task.ts";
 import type { ListedInstance } from "../ports/task-source.ts";
+import { boundedId, boundedName } from "./bounded.ts";
 import { type Fields, isFields } from "./json.ts";
 
 /** One row of a list: what it says, or what is wrong with it. A bad row never costs the others. */
@@ -36,7 +37,7 @@ export const decodeInstances = (body: unknown, engine: Engine): RowPage<ListedIn
   decodePage<ListedInstance>(body, "instances", "instance_num", (fields) => {
     const id = idOf(fields.instance_id);
     if (id === null) return malformed(null, "instance_id is missing or not a text");
-    const name = text(fields.name) ?? "";
+    const name = boundedName(text(fields.name) ?? "");
     return {
       kind: "item",
       item: {
@@ -160,17 +161,17 @@ function decodePage<T>(
 }
 
 function decodeTask(fields: Fields): Row<ObservedTask> {
-  const id = idOf(fields.id);
-  if (id === null) return malformed(null, "id is missing or not a text");
+  const id = boundedId(text(fields.id)?.trim() ?? "");
+  if (id === "") return malformed(null, "id is missing or not a text");
   const status = statusOf(fields.status);
   if (status === "") return malformed(id, "status is missing or not a text");
   return {
     kind: "item",
     item: {
       id,
-      name: text(fields.name) ?? "",
+      name: boundedName(text(fields.name) ?? ""),
       status,
-      userName: text(fields.user_name),
+      userName: userNameOf(fields.user_name),
       params:
         typeof fields.params === "object" && fields.params
           ? JSON.stringify(fields.params)
@@ -181,19 +182,24 @@ function decodeTask(fields: Fields): Row<ObservedTask> {
   };
 }
 
-const LONGEST_ID = 256;
 const LONGEST_STATUS = 64;
 
 /** In capitals and in one spelling; empty where there is none. */
 function statusOf(value: unknown): string {
   if (typeof value === "string" && isKnownStatus(value)) return value;
   const status = (text(value) ?? "").trim().toUpperCase();
-  return status === "CANCELED" ? "CANCELLED" : status.slice(0, LONGEST_STATUS);
+  return status === "CANCELED" ? "CANCELLED" : status.slice(0, LONGEST_STATUS).toWellFormed();
 }
 
+function userNameOf(value: unknown): string | null {
+  const name = text(value);
+  return name === null ? null : boundedName(name);
+}
+
+/** Of what is asked for by its id, for which a stand-in would not do; null where there is none. */
 function idOf(value: unknown): string | null {
   const id = text(value)?.trim() ?? "";
-  return id === "" || id.length > LONGEST_ID ? null : id;
+  return id === "" || boundedId(id) !== id ? null : id;
 }
 
 /** A text, or a number written as one. */

@@ -4,6 +4,7 @@ import { CloudError } from "../errors.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { ListedInstance, TaskSource } from "../ports/task-source.ts";
 import type { Api, JsonAnswer } from "./api.ts";
+import { isStandIn } from "./bounded.ts";
 import { canonicalQuery } from "./canonical.ts";
 import { speaksOfTask } from "./classify.ts";
 import { decodeInstances, decodeProgress, decodeScheduled, decodeTasks, type RowPage } from "./decode.ts";
@@ -94,6 +95,7 @@ export function createTaskSource(options: TaskSourceOptions): TaskSource {
     },
 
     async show(instanceId, taskId, signal) {
+      if (isStandIn(taskId)) return { kind: "unclear", problem: "its id cannot be asked for" };
       try {
         const answer = await api.get("show_task", path(instanceId, "tasks", taskId), "", signal);
         const { rows } = pageOf(answer, decodeTasks(answer.body), "a task");
@@ -113,6 +115,7 @@ export function createTaskSource(options: TaskSourceOptions): TaskSource {
     },
 
     async progress(instanceId, taskId, signal) {
+      if (isStandIn(taskId)) return null;
       try {
         const answer = await api.get(
           "task_progress",

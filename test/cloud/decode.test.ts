@@ -46,6 +46,37 @@ test("the documented sample is read", () => {
   });
 });
 
+test("ids and names are kept short and well-formed, and two ids never become one", () => {
+  const long = "x".repeat(10_000);
+  const half = "\ud83d";
+  const ids = [
+    `${long}1`,
+    `${long}2`,
+    long,
+    `a${half}`,
+    "a\udc00",
+    "a\ufffd",
+    `${"x".repeat(255)}😀`,
+    "x".repeat(256),
+  ];
+  const kept = ids.map((id) => one({ ...ROW, id, name: id, user_name: id, status: `${"S".repeat(63)}😀` }));
+  const items = kept as { id: string; name: string; userName: string; status: string }[];
+  expect(new Set(items.map(({ id }) => id)).size).toBe(ids.length);
+  for (const { id, name, userName, status } of items)
+    for (const text of [id, name, userName, status]) {
+      expect(text.length).toBeLessThanOrEqual(256);
+      expect(text.isWellFormed()).toBe(true);
+    }
+  expect(items.at(-1)).toMatchObject({ id: "x".repeat(256), name: "x".repeat(256) });
+  // The same one again is the same.
+  expect(one({ ...ROW, id: ids[0] })).toMatchObject({ id: items[0]?.id });
+  // An instance is asked for by its id, and a part of one would be another's.
+  const instance = (instance_id: string) =>
+    decodeInstances({ instances: [{ instance_id, name: long }] }, "kafka");
+  expect(instance(long)?.rows).toMatchObject([{ kind: "malformed" }]);
+  expect(instance("i")?.rows).toMatchObject([{ item: { name: "x".repeat(256) } }]);
+});
+
 test("a row without an id or a status is malformed and never costs the others", () => {
   const page = decodeTasks({
     tasks: [

@@ -212,3 +212,14 @@ test("no error holds a key, whatever the cloud echoes", async () => {
   expect(shown).not.toContain(KEYS.accessKey);
   expect(shown).not.toMatch(/Signature=[0-9a-f]/);
 });
+
+test("a task whose id cannot be asked for is left as it is, and not taken for one that is gone", async () => {
+  const row = { ...ROW, id: "x".repeat(10_000) };
+  await using server = await serve((_, response) => json(response, { task_count: "1", tasks: [row] }));
+  await using cloud = client(server.url);
+  const { tasks } = await cloud.source.list("i1", lastDay(), NEVER);
+  const id = tasks[0]?.id ?? "";
+  expect(await cloud.source.show("i1", id, NEVER)).toMatchObject({ kind: "unclear" });
+  expect(await cloud.source.progress("i1", id, NEVER)).toBeNull();
+  expect(server.requests).toHaveLength(1);
+});
