@@ -47,6 +47,23 @@ export class Api {
   async get(operation: Operation, target: Target, query: string, signal: AbortSignal): Promise<JsonAnswer> {
     const preparing = this.#auth.prepare(signal);
     if (preparing !== null) await preparing;
+    const { discard } = this.#auth;
+    if (discard === null) return this.#call(operation, target, query, signal);
+    try {
+      return await this.#renewing(operation, target, query, signal);
+    } catch (error) {
+      // Without a status no call was made.
+      if (error instanceof CloudError && error.status !== null && refusesCredentials(error)) discard();
+      throw error;
+    }
+  }
+
+  async #renewing(
+    operation: Operation,
+    target: Target,
+    query: string,
+    signal: AbortSignal,
+  ): Promise<JsonAnswer> {
     const { renew } = this.#auth;
     if (renew === null) return this.#call(operation, target, query, signal);
     const sent: Sent = { headers: {} };

@@ -16,6 +16,8 @@ export interface RequestAuth {
   headers(target: Target, query: string, now: number): Record<string, string>;
   /** Gets new credentials after those in these headers were called out of date; null where only a person can. */
   readonly renew: ((refused: Readonly<Record<string, string>>, signal: AbortSignal) => Promise<void>) | null;
+  /** Drops credentials that were refused, so that the next call gets others; null where only a person can. */
+  readonly discard: (() => void) | null;
   /** Signatures carry the time, so a wrong clock can be why they are refused. */
   readonly signs: boolean;
   /** Texts that no message may show. */
@@ -37,6 +39,7 @@ export function keyPairAuth(keys: KeyPair): RequestAuth {
     prepare: () => null,
     headers: (target, query, now) => signer.headers(target, query, now),
     renew: null,
+    discard: null,
     signs: true,
     secrets: () => secrets,
   };
@@ -48,6 +51,7 @@ export function tokenAuth(token: string): RequestAuth {
     prepare: () => null,
     headers: (target) => tokenHeaders(target, token),
     renew: null,
+    discard: null,
     signs: false,
     secrets: () => [token],
   };

@@ -82,6 +82,7 @@ export function iamTokenAuth(options: IamTokenOptions): RequestAuth {
     prepare: (signal) => tokens.prepare(signal),
     headers: (where) => tokenHeaders(where, tokens.value ?? ""),
     renew: (refused, signal) => tokens.renew(refused["x-auth-token"] ?? "", signal),
+    discard: () => tokens.discard(),
     signs: false,
     secrets,
   };

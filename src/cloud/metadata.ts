@@ -111,6 +111,7 @@ export function metadataAuth(options: MetadataOptions): RequestAuth {
     prepare: (signal) => agency.prepare(signal),
     headers: (where, query, now) => agency.value?.signer.headers(where, query, now) ?? {},
     renew: null,
+    discard: () => agency.discard(),
     signs: true,
     secrets: () => (agency.value === null ? [] : secretsOf(agency.value.keys)),
   };

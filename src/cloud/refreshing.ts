@@ -72,6 +72,11 @@ export class Refreshing<T> {
     await abortable(this.#fly(), signal);
   }
 
+  /** What is held does not serve any more: the next call waits for another. */
+  discard(): void {
+    if (this.#held !== null) this.#held = { ...this.#held, expiresAt: Number.NEGATIVE_INFINITY };
+  }
+
   #fly(): Promise<void> {
     this.#flight ??= this.#fetch(this.#lifetime)
       .then(
@@ -92,7 +97,9 @@ export class Refreshing<T> {
     const margin = Math.min(this.#marginMs, lifetimeMs * LARGEST_MARGIN);
     const same = key === this.#held?.key;
     const refreshIn = same ? margin * PAUSE : lifetimeMs - margin;
-    this.#held = { value, key, refreshAt: now + refreshIn, expiresAt: now + lifetimeMs };
+    // A little less: the cloud says its time in whole seconds, and a refusal costs more than a fetch.
+    const serves = lifetimeMs - margin * PAUSE;
+    this.#held = { value, key, refreshAt: now + refreshIn, expiresAt: now + serves };
   }
 
   #pause(): void {

@@ -1,4 +1,6 @@
+import { resolve } from "node:path";
 import { App } from "../../src/app/app.ts";
+import { readSmallFile } from "../../src/config/files.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { formatProblem } from "../../src/config/problem.ts";
 import type { ReloadAnswer } from "../../src/http/routes.ts";
@@ -10,6 +12,12 @@ import { LogLines } from "./log-lines.ts";
 import { type Scrape, scrape } from "./scrape.ts";
 import type { RawConfig } from "./watch-config.ts";
 
+export interface RunningAppOptions {
+  readonly clock?: Clock;
+  readonly level?: "debug" | "info";
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 /** The daemon within the test's process, on a clock that the test may move. */
 export class RunningApp implements AsyncDisposable {
   readonly log = new LogLines();
@@ -18,20 +26,19 @@ export class RunningApp implements AsyncDisposable {
 
   private constructor(
     app: (load: () => ReturnType<typeof loadConfig>, log: LogLines) => App,
+    read: (config: RawConfig) => ReturnType<typeof loadConfig>,
     config: RawConfig,
   ) {
     this.#config = config;
-    this.#app = app(() => readConfig(this.#config), this.log);
+    this.#app = app(() => read(this.#config), this.log);
   }
 
   static async start(
     config: RawConfig,
-    {
-      clock = systemClock,
-      level = "debug",
-    }: { readonly clock?: Clock; readonly level?: "debug" | "info" } = {},
+    { clock = systemClock, level = "debug", env = {} }: RunningAppOptions = {},
   ): Promise<RunningApp> {
-    const loaded = await readConfig({ ...config, log: { level } });
+    const read = (current: RawConfig) => readConfig(current, env);
+    const loaded = await read({ ...config, log: { level } });
     if (!loaded.ok) throw new Error(loaded.problems.map(formatProblem).join("\n"));
     const running = new RunningApp(
       (load, log) =>
@@ -41,10 +48,11 @@ export class RunningApp implements AsyncDisposable {
           log: createLog(level, log),
           clock,
           random,
-          env: {},
+          env,
           build: { version: "0.0.0", revision: "", nodeVersion: process.versions.node },
           member: memberName(),
         }),
+      read,
       { ...config, log: { level } },
     );
     await running.#app.start();
@@ -74,9 +82,12 @@ export class RunningApp implements AsyncDisposable {
   }
 }
 
-const readConfig = (config: RawConfig) =>
+const PATH = resolve("taskwatch.yaml");
+
+/** The configuration itself is in no file; what it names is. */
+const readConfig = (config: RawConfig, env: Readonly<Record<string, string>>) =>
   loadConfig({
-    path: "taskwatch.yaml",
-    env: {},
-    readFile: async () => Buffer.from(JSON.stringify(config)),
+    path: PATH,
+    env,
+    readFile: async (path) => (path === PATH ? Buffer.from(JSON.stringify(config)) : readSmallFile(path)),
   });
