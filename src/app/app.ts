@@ -3,6 +3,7 @@ import { fingerprint } from "../config/fingerprint.ts";
 import type { LoadResult } from "../config/load.ts";
 import { formatProblem } from "../config/problem.ts";
 import { StoreError, UsageError } from "../errors.ts";
+import { apiRoutes } from "../http/api-routes.ts";
 import type { Readiness, ReloadAnswer } from "../http/routes.ts";
 import { createHttpServer, type HttpServer } from "../http/server.ts";
 import { Exposition } from "../observe/exposition.ts";
@@ -14,9 +15,11 @@ import type { Clock, Random } from "../ports/clock.ts";
 import type { Store } from "../ports/store.ts";
 import { type Emit, safeEmit } from "../ports/telemetry.ts";
 import { openStore, storeSettings } from "../store/open.ts";
+import { storeApi } from "./api.ts";
 import { CleanupStack } from "./cleanup-stack.ts";
 import { Engine } from "./engine.ts";
 import { ObservedStore } from "./observed-store.ts";
+import type { Process } from "./status.ts";
 import { InstanceViews } from "./views.ts";
 
 export type Loaded = Extract<LoadResult, { readonly ok: true }>;
@@ -58,12 +61,15 @@ export class App {
   /** Ended when the last reload that was begun has. */
   #reloading: Promise<unknown> = Promise.resolve();
   #queued: Promise<ReloadAnswer> | null = null;
+  #loadedAt: number;
+  #lastReload: Process["lastReload"] = null;
 
   constructor(options: AppOptions) {
     const { log, loaded } = options;
     this.#options = options;
     this.#loaded = loaded;
     this.#files = loaded.files;
+    this.#loadedAt = options.clock.now();
     this.#log = log.component("app");
     this.#cleanup = new CleanupStack((name, err) => this.#log.error({ err }, `stopping: ${name} failed`));
     const recorder = createRecorder(this.#metrics, log);
@@ -149,9 +155,16 @@ export class App {
       keepEndsMs: () => this.#loaded.config.store.keep_events,
       clock,
     });
+    const api = storeApi({
+      clock,
+      emit: this.#emit,
+      opened: () => this.#opened(),
+      process: () => this.#process(),
+    });
     const http = await createHttpServer({
       settings: config.server,
       clock,
+      routes: [(scope) => apiRoutes(scope, api)],
       metrics: (format) => exposition.render(format),
       ready: () => this.#ready(),
       reload: () => this.reload(),
@@ -184,6 +197,27 @@ export class App {
     }
   }
 
+  /** What requests may read; null before the store has answered, and from the stop on. */
+  #opened() {
+    if (this.#stopping.signal.aborted || !this.#store || !this.#engine) return null;
+    return { store: this.#store.store, engine: this.#engine };
+  }
+
+  #process(): Process {
+    const { build, member } = this.#options;
+    const { config, hash } = this.#loaded;
+    return {
+      build,
+      member,
+      config,
+      hash,
+      loadedAt: this.#loadedAt,
+      lastReload: this.#lastReload,
+      readiness: this.#ready(),
+      storeUp: this.#store?.up ?? false,
+    };
+  }
+
   #ready(): Readiness {
     const reasons: string[] = [];
     if (this.#stopping.signal.aborted) reasons.push("stopping");
@@ -213,11 +247,14 @@ export class App {
     this.#preset(result.config);
     const changed = changedKeys(before, result.config);
     const at = this.#options.clock.now();
+    this.#loadedAt = at;
+    this.#lastReload = { at, problems: [] };
     this.#emit({ kind: "config.loaded", at, hash: result.hash, reload: true, changed });
     return { ok: true };
   }
 
   #refuse(problems: readonly string[]): ReloadAnswer {
+    this.#lastReload = { at: this.#options.clock.now(), problems };
     this.#emit({ kind: "reload.failed", error: new UsageError(problems.join("\n")) });
     return { ok: false, problems };
   }

@@ -16,6 +16,7 @@ import type { Emit } from "../ports/telemetry.ts";
 import { every } from "./chores.ts";
 import type { CleanupStack } from "./cleanup-stack.ts";
 import { Gates } from "./gates.ts";
+import { withIds } from "./known-projects.ts";
 import { MaintenanceWatch } from "./maintenance-watch.ts";
 import { loadOf, thresholdsOf } from "./outlook.ts";
 import { Projects } from "./projects.ts";
@@ -140,6 +141,25 @@ export class Engine {
 
   get watched() {
     return this.#poller.watched;
+  }
+
+  /** All that is to be watched, by whatever replica. */
+  get targets() {
+    return this.#targets;
+  }
+
+  /** With the ids of projects that were looked up. */
+  get config(): Config {
+    return withIds(this.#config, new Map(this.#targets.projects.map(({ name, id }) => [name, id])));
+  }
+
+  get knowledge(): Knowledges {
+    return this.#knowledge;
+  }
+
+  /** What discovery found in a project; null where there is none, or it has not listed yet. */
+  discovered(project: string) {
+    return this.#projects.discovered(project);
   }
 
   get shardsOwned(): number {

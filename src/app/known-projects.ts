@@ -29,6 +29,11 @@ export async function withKnownIds(
     ids.set(name, projectId);
     tried.set(projectId, TRIES);
   }
+  return withIds(config, ids);
+}
+
+/** @param ids by the project's name */
+export function withIds(config: Config, ids: ReadonlyMap<string, string>): Config {
   const projects = config.projects.map((project) => {
     const id = ids.get(project.name);
     return project.project_id === null && id !== undefined ? { ...project, project_id: id } : project;

@@ -1,6 +1,6 @@
 import type { Config, InstanceConfig, ProjectConfig } from "../config/config.ts";
 import { plainInstance } from "../config/resolve.ts";
-import { type DiscoveredInstance, isBornWatched } from "../core/discovered.ts";
+import { type Discovered, type DiscoveredInstance, isBornWatched } from "../core/discovered.ts";
 import { Discovery } from "../poll/discovery.ts";
 import type { PollProject, Target } from "../poll/target.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -103,6 +103,10 @@ export class Projects {
       }
     }
     return { projects, targets };
+  }
+
+  discovered(project: string): Discovered | null {
+    return this.#running.get(project)?.found?.discovery.known ?? null;
   }
 
   /** Is it known of every project what is to be watched? Until then, nothing can be said not to be. */

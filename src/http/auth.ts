@@ -4,6 +4,8 @@ import type { AuthConfig } from "../config/config.ts";
 /** Whether a request's Authorization header is the configured one, and what to ask for when it is not. */
 export interface Authenticator {
   accepts(authorization: string | undefined): boolean;
+  /** Whose credentials they are, as far as they name somebody. */
+  readonly user: string | null;
   /** Value of WWW-Authenticate. */
   readonly challenge: string;
 }
@@ -15,12 +17,14 @@ export function authenticator(auth: AuthConfig): Authenticator {
   if (auth.kind === "bearer") {
     const expected = digest(auth.token.reveal());
     return {
+      user: null,
       challenge: `Bearer ${REALM}`,
       accepts: (authorization) => equal(expected, credential(authorization, "bearer")),
     };
   }
   const expected = digest(`${auth.user}:${auth.password.reveal()}`);
   return {
+    user: auth.user,
     challenge: `Basic ${REALM}, charset="UTF-8"`,
     accepts(authorization) {
       const encoded = credential(authorization, "basic");

@@ -3,15 +3,21 @@ import { createServer as createTlsServer, type Server as TlsServer } from "node:
 import type { AddressInfo } from "node:net";
 import Fastify, { type FastifyInstance } from "fastify";
 import type { ServerConfig } from "../config/config.ts";
-import { UsageError } from "../errors.ts";
+import { StoreError, UsageError } from "../errors.ts";
 import type { Clock } from "../ports/clock.ts";
 import { type Authenticator, authenticator } from "./auth.ts";
+import { allowedMethods, refuseOtherMethods } from "./methods.ts";
+import { BadRequest } from "./query.ts";
 import { landingPage, type Operations, operationRoutes } from "./routes.ts";
 
 declare module "fastify" {
   interface FastifyContextConfig {
     /** Who may: everybody, whoever may see /metrics, or (the default) whoever has the credentials where any are set. */
     access?: "open" | "metrics";
+  }
+  interface FastifyRequest {
+    /** Who asks, where `auth` is set and was kept; `user` is null where the credentials name nobody. */
+    caller: { readonly user: string | null } | null;
   }
 }
 
@@ -76,6 +82,8 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
     routerOptions: { maxParamLength: 200 },
   });
 
+  app.decorateRequest("caller", null);
+  const allowed = allowedMethods(app);
   app.addHook("onRequest", async (request, reply) => {
     reply.headers(HEADERS);
     // A browser would add stored credentials to a form that another site posts here.
@@ -85,7 +93,10 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
     }
     const { access } = request.routeOptions.config;
     if (auth === null || access === "open" || (access === "metrics" && !settings.metrics_auth)) return;
-    if (auth.accepts(request.headers.authorization)) return;
+    if (auth.accepts(request.headers.authorization)) {
+      request.caller = auth;
+      return;
+    }
     return reply.code(401).header("www-authenticate", auth.challenge).send({ error: "unauthorized" });
   });
   app.addHook("onResponse", async () => {
@@ -95,7 +106,13 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
   app.setNotFoundHandler((_request, reply) => reply.code(404).send({ error: "not found" }));
   app.setErrorHandler((error: Error & { statusCode?: number }, request, reply) => {
     const status = error.statusCode ?? 500;
+    if (error instanceof BadRequest) {
+      return reply.code(400).send({ error: error.message, problems: error.problems });
+    }
     if (status < 500) return reply.code(status).send({ error: error.message });
+    if (error instanceof StoreError && error.code === "unavailable") {
+      return reply.code(503).header("retry-after", "5").send({ error: "the store does not answer" });
+    }
     onError(error, `${request.method} ${request.routeOptions.url ?? ""}`);
     return reply.code(status).send({ error: "internal error" });
   });
@@ -103,6 +120,9 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
   operationRoutes(app, options, () => settings.reload);
   for (const routes of options.routes ?? []) await app.register(async (scope) => routes(scope));
   if (!app.hasRoute({ method: "GET", url: "/" })) landingPage(app);
+  // Also what was registered without waiting is there then.
+  await app.after();
+  refuseOtherMethods(app, allowed);
   await app.ready();
 
   return {

@@ -1,5 +1,5 @@
 import type { Streak } from "../core/health.ts";
-import { type InstanceState, isOpenTask } from "../core/state.ts";
+import { type InstanceState, isOpenTask, type TaskState } from "../core/state.ts";
 import { type Asked, SCHEDULED_EVERY_MS } from "./asks.ts";
 import type { Schedule } from "./schedule.ts";
 import type { Shard } from "./shard.ts";
@@ -46,22 +46,12 @@ export class Watched {
     return this.shard.peek(this.target.key);
   }
 
-  /** Open tasks that are neither stuck nor acknowledged: somebody waits for their end. */
   get active(): boolean {
-    for (const task of this.state?.tasks.values() ?? []) {
-      if (isOpenTask(task) && !task.verdict && !task.acknowledged) return true;
-    }
-    return false;
+    return isActive(this.state?.tasks.values() ?? []);
   }
 
-  /**
-   * The schedule in force. `active_schedule` is there to see the end of a task sooner: where the other one is the
-   * closer one anyway, it stays in force.
-   */
   scheduleAt(now: number): Schedule {
-    const { schedule, activeSchedule } = this.target;
-    if (activeSchedule === null || activeSchedule.interval(now) >= schedule.interval(now)) return schedule;
-    return this.active ? activeSchedule : schedule;
+    return scheduleInForce(this.target, this.state?.tasks.values() ?? [], now);
   }
 
   /** @param startedAt of a poll, monotonic */
@@ -79,4 +69,26 @@ export class Watched {
   leave(): void {
     this.#abort.abort(new Error(`${this.target.key} is not watched here any more`));
   }
+}
+
+/** Open tasks that are neither stuck nor acknowledged: somebody waits for their end. */
+function isActive(tasks: Iterable<TaskState>): boolean {
+  for (const task of tasks) {
+    if (isOpenTask(task) && !task.verdict && !task.acknowledged) return true;
+  }
+  return false;
+}
+
+/**
+ * The schedule in force. `active_schedule` is there to see the end of a task sooner: where the other one is the
+ * closer one anyway, it stays in force.
+ * @param tasks of the instance; those that ended do no harm
+ */
+export function scheduleInForce(
+  { schedule, activeSchedule }: Pick<Target, "schedule" | "activeSchedule">,
+  tasks: Iterable<TaskState>,
+  now: number,
+): Schedule {
+  if (activeSchedule === null || activeSchedule.interval(now) >= schedule.interval(now)) return schedule;
+  return isActive(tasks) ? activeSchedule : schedule;
 }

@@ -161,7 +161,8 @@ test("reload answers where it is enabled, with what is wrong, and never to a for
     500,
     { error: "reload refused", problems: ["poll.schedule: not a schedule"] },
   ]);
-  expect((await app.inject("/-/reload")).statusCode).toBe(404);
+  const wrong = await app.inject("/-/reload");
+  expect([wrong.statusCode, wrong.headers.allow]).toEqual([405, "POST"]);
 });
 
 test("reload is refused where it is not enabled, and not called", async () => {

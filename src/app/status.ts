@@ -1,0 +1,102 @@
+import type { Config, ProjectConfig } from "../config/config.ts";
+import { iso } from "../core/data.ts";
+import type { InstanceRecord } from "../core/state.ts";
+import { scheduledRate } from "../poll/asks.ts";
+import type { PollProject } from "../poll/target.ts";
+import { scheduleInForce } from "../poll/watched.ts";
+import { countTasks } from "../views/instance.ts";
+import type { ProjectJson, StatusJson } from "../views/status.ts";
+import type { Engine } from "./engine.ts";
+import type { KnownInstance, Whole } from "./whole.ts";
+
+/** What a status tells of the process, whether or not the store has answered yet. */
+export interface Process {
+  readonly build: { readonly version: string; readonly revision: string };
+  readonly member: string;
+  readonly config: Config;
+  readonly hash: number;
+  /** Epoch milliseconds. */
+  readonly loadedAt: number;
+  readonly lastReload: { readonly at: number; readonly problems: readonly string[] } | null;
+  readonly readiness: { readonly ok: boolean; readonly reasons: readonly string[] };
+  readonly storeUp: boolean;
+}
+
+/** @param whole null while the store does not answer */
+export function statusJson(
+  process: Process,
+  engine: Engine | null,
+  whole: Whole | null,
+  now: number,
+): StatusJson {
+  const { build, member, config, hash, loadedAt, lastReload, readiness, storeUp } = process;
+  const { store, projects } = config;
+  const known = new Map(engine?.targets.projects.map((project) => [project.name, project]));
+  const instances = Map.groupBy(whole?.instances ?? [], ({ target }) => target?.project.name);
+  return {
+    version: build.version,
+    revision: build.revision,
+    time: iso(now),
+    ready: readiness.ok,
+    reasons: readiness.reasons,
+    replica: member,
+    replicas: engine?.replicas ?? [],
+    shards: { total: store.shards, owned: engine?.shardsOwned ?? 0 },
+    store: { kind: store.kind, up: storeUp },
+    config: {
+      hash,
+      loaded_at: iso(loadedAt),
+      last_reload: lastReload && {
+        at: iso(lastReload.at),
+        successful: lastReload.problems.length === 0,
+        problems: lastReload.problems,
+      },
+    },
+    instances: engine?.targets.targets.length ?? 0,
+    tasks: whole && countTasks(whole.instances.flatMap(({ live }) => live)),
+    projects: projects.map((project) => {
+      const poll = known.get(project.name) ?? null;
+      const own = instances.get(project.name) ?? [];
+      const record = (poll && whole?.projects.get(poll.id)) ?? null;
+      return { ...projectJson(project, poll, own, record, now), discovery: discoveryOf(project, engine) };
+    }),
+  };
+}
+
+function projectJson(
+  { name, region, requests_per_second }: ProjectConfig,
+  poll: PollProject | null,
+  instances: readonly KnownInstance[],
+  record: InstanceRecord | null,
+  now: number,
+): Omit<ProjectJson, "discovery"> {
+  const polled = instances.flatMap((each) => each.record.lastCompleteAt ?? []).sort((a, b) => a - b);
+  const unreachable = record?.unreachable ?? null;
+  return {
+    name,
+    id: poll?.id ?? null,
+    region,
+    instances: instances.length,
+    unreachable: unreachable && { since: iso(unreachable.since), cause: unreachable.cause },
+    credentials_valid: poll?.gate.key.valid ?? null,
+    last_complete_poll_at: iso(polled.at(-1) ?? null),
+    oldest_complete_poll_at: iso(polled[0] ?? null),
+    budget: {
+      requests_per_second,
+      current: poll?.gate.pacer.rate ?? null,
+      needed: instances.reduce((sum, each) => sum + neededBy(each, now), 0),
+    },
+  };
+}
+
+function neededBy({ target, live }: KnownInstance, now: number): number {
+  if (target === null) return 0;
+  const interval = scheduleInForce(target, live, now).interval(now);
+  return 1000 / interval + (target.rules.scheduledTasks ? scheduledRate(interval) : 0);
+}
+
+function discoveryOf({ discover, name }: ProjectConfig, engine: Engine | null): ProjectJson["discovery"] {
+  if (!discover) return null;
+  const known = engine?.discovered(name) ?? null;
+  return { found: known?.instances.length ?? null, last_success_at: iso(known?.at ?? null) };
+}

@@ -1,0 +1,32 @@
+import type { PrivacyConfig } from "../config/config.ts";
+import { iso } from "../core/data.ts";
+import type { EventData, EventType } from "../core/event.ts";
+
+/** A stored event as the HTTP API and the page show it: the CloudEvent, its type without the prefix. Public interface. */
+export interface EventJson {
+  readonly id: string;
+  readonly type: EventType;
+  readonly time: string | null;
+  readonly source: string;
+  /** The task's id; null where the event is about no task. */
+  readonly subject: string | null;
+  readonly data: EventData;
+}
+
+interface Stored {
+  readonly id: string;
+  readonly type: EventType;
+  readonly time: number;
+  readonly body: string;
+}
+
+/** What was told when privacy ruled less strictly is hidden now. What was never told cannot be shown. */
+export function eventJson({ id, type, time, body }: Stored, privacy: PrivacyConfig): EventJson {
+  const { source, subject = null, data } = JSON.parse(body) as EventJson;
+  const task = data.task && {
+    ...data.task,
+    user_name: privacy.user_names ? data.task.user_name : null,
+    params: privacy.task_params ? data.task.params : null,
+  };
+  return { id, type, time: iso(time), source, subject, data: { ...data, task } };
+}
