@@ -212,5 +212,5 @@ test("a wrong file changes nothing and is told with its places; what cannot chan
   await folder.write("taskwatch.yaml", { ...good, server: { ...server, reload: false } });
   expect((await post(daemon)).status).toBe(200);
   expect((await post(daemon)).status).toBe(403);
-  expect((await fetch(`${daemon.url}/-/reload`)).status).toBe(404);
+  expect((await fetch(`${daemon.url}/-/reload`)).status).toBe(405);
 });
