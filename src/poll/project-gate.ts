@@ -6,6 +6,12 @@ import type { KeyGuard, KeyVerdict } from "./key-guard.ts";
 import type { Pacer } from "./pacer.ts";
 
 /**
+ * So long after it was taken a token has lapsed. The poll may have waited for a slow store, or its process was frozen,
+ * and the others have spent what is due since: used now, all such tokens would come on top of it.
+ */
+const FRESH_MS = 100;
+
+/**
  * The one way to the cloud for all calls of a project: a token of its budget, then the lock of its credentials.
  * The credentials come last, because they may have been refused while the call waited for its token.
  */
@@ -15,8 +21,8 @@ export class ProjectGate implements CallGate {
   readonly #project: string;
   readonly #clock: Clock;
   readonly #emit: Emit;
-  /** Polls whose first token was taken before they started, by their signal. */
-  readonly #prepaid = new WeakSet<AbortSignal>();
+  /** Polls whose first token was taken before they started, by their signal, and when; monotonic. */
+  readonly #prepaid = new WeakMap<AbortSignal, number>();
 
   constructor(project: string, pacer: Pacer, key: KeyGuard, clock: Clock, emit: Emit) {
     this.#project = project;
@@ -31,13 +37,15 @@ export class ProjectGate implements CallGate {
     return this.#token("starting", signal);
   }
 
-  /** The first call under `signal` uses the token that was taken before. */
+  /** The first call under `signal` uses the token that was taken just now. */
   prepay(signal: AbortSignal): void {
-    this.#prepaid.add(signal);
+    this.#prepaid.set(signal, this.#clock.monotonic());
   }
 
   async enter(operation: Operation, signal: AbortSignal): Promise<(outcome: CallOutcome) => void> {
-    if (!this.#prepaid.delete(signal)) await this.#token("continuing", signal);
+    const paidAt = this.#prepaid.get(signal) ?? Number.NEGATIVE_INFINITY;
+    this.#prepaid.delete(signal);
+    if (this.#clock.monotonic() - paidAt > FRESH_MS) await this.#token("continuing", signal);
     const report = await this.key.enter(signal);
     return (outcome) => {
       report(keyVerdict(operation, outcome));

@@ -203,7 +203,7 @@ export interface Notes {
   list(prefix: string): Promise<readonly { readonly name: string; readonly value: string }[]>;
 }
 
-/** A token bucket per project, shared by all replicas: holds one second's worth, and starts empty. */
+/** A token bucket per project, shared by all replicas: holds less than one second's worth, and starts empty. */
 export interface Budget {
   /** Takes up to `want` tokens. With none granted, `retryIn` is the milliseconds until one is there. */
   take(

@@ -1,9 +1,14 @@
+import { expect } from "vitest";
+import { systemClock } from "../../src/platform/clock.ts";
 import { type Simulator, type SimulatorOptions, startSimulator } from "../../src/simulator/server.ts";
 import { Daemon, Folder } from "./daemon.ts";
 import { Inbox } from "./inbox.ts";
 import { TcpProxy } from "./proxy.ts";
 import { RedisServer } from "./redis.ts";
 import { instancesOf, projectOf, type RawConfig, watchConfig, webhookOf } from "./watch-config.ts";
+
+/** The default of the configuration. */
+const SHARDS = 16;
 
 export interface HouseOptions {
   readonly simulator?: SimulatorOptions;
@@ -15,6 +20,8 @@ export interface HouseOptions {
   /** Top-level keys of the configuration. */
   readonly config?: RawConfig;
   readonly lease?: string;
+  /** Each way to the receiver, so that deliveries are under way for a while. */
+  readonly receiverLatencyMs?: number;
 }
 
 /** A replica, and its way to Redis. */
@@ -28,6 +35,7 @@ export class House implements AsyncDisposable {
   readonly simulator: Simulator;
   readonly inbox: Inbox;
   readonly redis: RedisServer;
+  readonly #wire: TcpProxy;
   readonly #folder: Folder;
   readonly #options: HouseOptions;
   readonly #stack: AsyncDisposableStack;
@@ -35,6 +43,7 @@ export class House implements AsyncDisposable {
   private constructor(
     simulator: Simulator,
     inbox: Inbox,
+    wire: TcpProxy,
     redis: RedisServer,
     folder: Folder,
     options: HouseOptions,
@@ -42,6 +51,7 @@ export class House implements AsyncDisposable {
   ) {
     this.simulator = simulator;
     this.inbox = inbox;
+    this.#wire = wire;
     this.redis = redis;
     this.#folder = folder;
     this.#options = options;
@@ -53,20 +63,23 @@ export class House implements AsyncDisposable {
     const folder = stack.use(await Folder.create());
     const redis = stack.use(await RedisServer.start());
     const inbox = stack.use(await Inbox.start());
+    const wire = stack.use(await TcpProxy.start(inbox.port));
+    wire.latency = options.receiverLatencyMs ?? 0;
     const simulator = stack.use(await startSimulator(options.simulator));
-    return new House(simulator, inbox, redis, folder, options, stack.move());
+    return new House(simulator, inbox, wire, redis, folder, options, stack.move());
   }
 
   /** Starts a replica, and waits for nothing. */
   async launch(): Promise<Replica> {
     const { project = {}, named, webhook = {}, config = {}, lease = "3s" } = this.#options;
+    const url = this.inbox.url.replace(`:${this.inbox.port}/`, `:${this.#wire.port}/`);
     const instances = instancesOf(this.simulator).slice(0, named);
     const proxy = this.#stack.use(await TcpProxy.start(this.redis.port));
     const path = await this.#folder.write(
       `replica-${proxy.port}.yaml`,
       watchConfig(this.simulator, this.inbox, {
         projects: [projectOf(this.simulator, { instances, ...project })],
-        webhooks: [webhookOf(this.inbox, webhook)],
+        webhooks: [webhookOf(this.inbox, { url, ...webhook })],
         ...config,
         store: { url: `redis://127.0.0.1:${proxy.port}`, lease },
       }),
@@ -87,6 +100,31 @@ export class House implements AsyncDisposable {
     const replicas = await Promise.all(Array.from({ length: count }, () => this.launch()));
     await Promise.all(replicas.map(({ daemon }) => daemon.ready()));
     return replicas;
+  }
+
+  /**
+   * Looks at each shard's lease in Redis until the signal ends it: fences and generations only grow. Resolves with how
+   * often a shard changed hands meanwhile.
+   */
+  async watchFences(signal: AbortSignal): Promise<number> {
+    const client = this.redis.client();
+    const seen = new Map<number, { readonly fence: number; readonly generation: number }>();
+    let changes = 0;
+    for (; !signal.aborted; await systemClock.sleep(200, signal).catch(() => {})) {
+      for (let shard = 0; shard < SHARDS; shard++) {
+        const [fence, generation] = (await client.hmget(`{taskwatch:${shard}}:meta`, "fence", "gen")).map(
+          Number,
+        );
+        const now = { fence: fence ?? 0, generation: generation ?? 0 };
+        const before = seen.get(shard) ?? now;
+        expect(now.fence, `fence of shard ${shard}`).toBeGreaterThanOrEqual(before.fence);
+        expect(now.generation, `generation of shard ${shard}`).toBeGreaterThanOrEqual(before.generation);
+        changes += now.fence - before.fence;
+        seen.set(shard, now);
+      }
+    }
+    client.disconnect();
+    return changes;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
