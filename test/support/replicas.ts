@@ -8,7 +8,7 @@ import { RedisServer } from "./redis.ts";
 import { instancesOf, projectOf, type RawConfig, watchConfig, webhookOf } from "./watch-config.ts";
 
 /** The default of the configuration. */
-const SHARDS = 16;
+export const SHARDS = 16;
 
 export interface HouseOptions {
   readonly simulator?: SimulatorOptions;
