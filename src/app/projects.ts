@@ -31,7 +31,6 @@ const FIRST_AGAIN_MS = 30_000;
 interface Running {
   readonly print: string;
   readonly connection: Connection;
-  readonly skew: { ms: number };
   readonly stop: AbortController;
   /** Null until its id is known. */
   found: { readonly id: string; readonly discovery: Discovery } | null;
@@ -68,7 +67,6 @@ export class Projects {
       const running: Running = {
         print,
         connection: new Connection({ project, gate, connections, notes, clock, env }),
-        skew: { ms: 0 },
         stop: new AbortController(),
         found: null,
         triedAt: Number.NEGATIVE_INFINITY,
@@ -94,8 +92,8 @@ export class Projects {
     for (const project of config.projects) {
       const running = this.#running.get(project.name);
       if (!running?.found) continue;
-      const { connection, skew, found } = running;
-      const known = { config: project, connection, skew, id: found.id };
+      const { connection, found } = running;
+      const known = { config: project, connection, id: found.id };
       const poll = factory.project(known);
       projects.push(poll);
       for (const wanted of wantedOf(config, project, found.discovery)) {

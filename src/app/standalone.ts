@@ -59,7 +59,7 @@ export async function withProjects<T>(
           const source = connection.source(id, config.poll.timeout, config.window.utc_offset);
           await discovery.list(source, project.discover.engines, signal);
         }
-        const known = { config: project, id, connection, skew: { ms: 0 } };
+        const known = { config: project, id, connection };
         const reached = factory.project(known);
         const targets = [...wantedOf(config, project, discovery)].map((wanted) =>
           factory.target(known, reached, wanted),

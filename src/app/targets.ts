@@ -10,7 +10,6 @@ export interface KnownProject {
   readonly config: ProjectConfig;
   readonly id: string;
   readonly connection: Connection;
-  readonly skew: { ms: number };
 }
 
 /** An instance to watch, by name in the configuration or found by discovery. */
@@ -33,14 +32,13 @@ export class TargetFactory {
     this.#common = common;
   }
 
-  project({ config, id, connection, skew }: KnownProject): PollProject {
+  project({ config, id, connection }: KnownProject): PollProject {
     return {
       name: config.name,
       id,
       region: config.region,
       gate: connection.gate,
       rules: projectRules(this.#config, this.#common, config, id),
-      skew,
     };
   }
 

@@ -104,7 +104,7 @@ async function askProject(
 }
 
 async function shortList({ source, instanceId }: Target, signal: AbortSignal): Promise<void> {
-  const now = systemClock.now() + source.cloudOffset;
+  const now = systemClock.now() + (source.cloudOffset ?? 0);
   const { gap, cause } = await source.list(instanceId, { from: now - SHORT_MS, to: now }, signal);
   if (cause !== null) throw new CloudError(cause, gap ?? "the list is not complete");
 }

@@ -26,7 +26,7 @@ export class Api {
   readonly #transport: Transport;
   readonly #auth: RequestAuth;
   readonly #signingClock: SigningClock;
-  #cloudOffset = 0;
+  #cloudOffset: number | null = null;
   #lastDate: { readonly text: string | null; readonly time: number | null } = { text: null, time: null };
 
   constructor(transport: Transport, auth: RequestAuth) {
@@ -35,8 +35,8 @@ export class Api {
     this.#signingClock = new SigningClock(transport.clock);
   }
 
-  /** The cloud's clock less the local one by the latest answer, milliseconds; 0 before the first. */
-  get cloudOffset(): number {
+  /** The cloud's clock less the local one by the latest answer, milliseconds; null before the first. */
+  get cloudOffset(): number | null {
     return this.#cloudOffset;
   }
 

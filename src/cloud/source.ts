@@ -75,7 +75,7 @@ export function createTaskSource(options: TaskSourceOptions): TaskSource {
           return pageOf(answer, decodeTasks(answer.body), "a list of tasks");
         },
         from: window.from,
-        to: endOf(window, clock.now() + api.cloudOffset),
+        to: endOf(window, clock.now() + (api.cloudOffset ?? 0)),
         merge: newerSighting,
         limits: TASK_LIMITS,
         names: ["offset", "start"],

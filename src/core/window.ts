@@ -7,6 +7,8 @@ import { ageSeconds, limitOf } from "./verdict.ts";
 
 /** Beyond now, for clocks that differ: a task must not be left out for being created "later". */
 const AHEAD = 60_000;
+/** As far as the clocks may differ while nothing is known of it: the gateway refuses a signature that is off by more. */
+const UNKNOWN_OFFSET = 15 * 60_000;
 
 export interface Query {
   readonly window: Window;
@@ -18,7 +20,7 @@ export interface Query {
 
 /**
  * What the next poll asks for, by the cloud's clock: `cloudOffset` is that clock less the local one, as the last
- * answer told it. It begins at the earlier of now less `lookback` and the last complete poll less `overlap`, but
+ * answer told it, null before the first: the window then holds every offset that may be. It begins at the earlier of now less `lookback` and the last complete poll less `overlap`, but
  * never before now less `max_lookback`. Both clocks may have jumped since the record was written: the window
  * always holds `lookback` before the later of now and the last complete poll, and is never empty or inverted.
  */
@@ -26,7 +28,7 @@ export function queryWindow(
   record: InstanceRecord,
   rules: WindowRules,
   startedAt: number,
-  cloudOffset: number,
+  cloudOffset: number | null,
 ): Query {
   const { baselineAt, lastCompleteAt } = record;
   const deep = baselineAt === null || sweepDue(record, rules.sweep, startedAt);
@@ -35,12 +37,14 @@ export function queryWindow(
   const wanted = Math.min(startedAt - rules.lookback, resumed);
   const from = deep ? earliest : Math.max(earliest, wanted);
   const to = Math.max(startedAt, lastCompleteAt ?? startedAt) + AHEAD;
+  const offset = cloudOffset ?? 0;
+  const unsure = cloudOffset === null ? UNKNOWN_OFFSET : 0;
   return {
-    window: { from: Math.floor(from + cloudOffset), to: Math.ceil(to + cloudOffset) },
+    window: { from: Math.floor(from + offset - unsure), to: Math.ceil(to + offset + unsure) },
     deep,
     outage:
       lastCompleteAt !== null && resumed < earliest
-        ? { from: Math.floor(lastCompleteAt + cloudOffset), to: Math.floor(earliest + cloudOffset) }
+        ? { from: Math.floor(lastCompleteAt + offset), to: Math.floor(earliest + offset) }
         : null,
   };
 }

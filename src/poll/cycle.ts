@@ -37,13 +37,11 @@ export async function pollOnce(
   signal: AbortSignal,
 ): Promise<CycleResult> {
   const startedAt = clock.now();
-  const { project, source, rules } = target;
+  const { source, rules } = target;
   const before = await stateOf(target, shard);
-  const { window, deep, outage } = queryWindow(before.record, rules.window, startedAt, project.skew.ms);
+  const { window, deep, outage } = queryWindow(before.record, rules.window, startedAt, source.cloudOffset);
   const listing = await source.list(target.instanceId, window, signal);
-  const now = clock.now();
-  project.skew.ms = listing.cloudNow - now;
-  const asked = await askBeside(target, before, listing, knowledge, now, withScheduled, signal);
+  const asked = await askBeside(target, before, listing, knowledge, clock.now(), withScheduled, signal);
   const { lookups, progress, scheduled } = asked;
   const observation = { listing, startedAt, deep, lookups, progress, scheduled };
   const seen = { outage, listing, asked };

@@ -15,8 +15,6 @@ export interface PollProject {
   readonly gate: ProjectGate;
   /** For events about the project itself. */
   readonly rules: ProjectRules;
-  /** The cloud's clock less the local one, milliseconds, as the last answer told it. */
-  readonly skew: { ms: number };
 }
 
 /** One instance to poll. Lives as long as a configuration, or until discovery says otherwise. */

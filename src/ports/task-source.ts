@@ -3,8 +3,8 @@ import type { Engine, Listing, Lookup, Window } from "../core/task.ts";
 
 /** One project's cloud API. Every method rejects with a `CloudError`, or with the signal's reason when aborted. */
 export interface TaskSource {
-  /** The cloud's clock less the local one by the latest answer, milliseconds; 0 before the first. */
-  readonly cloudOffset: number;
+  /** The cloud's clock less the local one by the latest answer, milliseconds; null before the first. */
+  readonly cloudOffset: number | null;
   list(instanceId: string, window: Window, signal: AbortSignal): Promise<Listing>;
   show(instanceId: string, taskId: string, signal: AbortSignal): Promise<Lookup>;
   /** Ratio 0 to 1; null where the engine does not tell. */

@@ -57,6 +57,13 @@ describe("the window of a poll begins", () => {
     });
   });
 
+  it("earlier, and ends later, by what the clocks may differ as long as nothing is known of it", () => {
+    expect(queryWindow(idle(T0 - 2 * DAY), rules, T0, null).window).toEqual({
+      from: T0 - 2 * DAY - 17 * MINUTE,
+      to: T0 + 16 * MINUTE,
+    });
+  });
+
   it("at max_lookback on the first poll", () => {
     const first = recordOf({ baselineAt: null, lastCompleteAt: null, lastSweepAt: null });
     expect(queryWindow(first, rules, T0, 0)).toMatchObject({

@@ -41,7 +41,6 @@ async function scene(hooks: { readonly list?: () => Listing["tasks"]; readonly c
     ...rules.project,
     gate: gates.gate("prod", 50, "f"),
     rules: { ...rules, mutedUntil: () => null },
-    skew: { ms: 0 },
   };
   const target: Target = {
     key: "p1/i1",
