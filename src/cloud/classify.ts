@@ -49,24 +49,22 @@ export function classify(answer: HttpAnswer, scene: Scene): CloudError {
   const skew = date === null || !scene.signed ? 0 : date - scene.now;
   const reason = causeOf(status, code, skew);
   const words = said.message === null ? "" : `: ${redact(said.message, scene.secrets)}`;
+  // IAM calls the status itself the code.
+  const shown = code === null || code === `${status}` ? "" : ` ${code}`;
   const clock =
     reason === "clock_skew"
       ? `; the local clock is ${Math.round(Math.abs(skew) / 60_000)} min ${skew > 0 ? "behind" : "ahead"}`
       : "";
-  return new CloudError(
-    reason,
-    `${scene.where} answered ${status}${code === null ? "" : ` ${code}`}${words}${clock}`,
-    {
-      status,
-      code,
-      requestId: requestIdOf(answer, said.requestId),
-      retryAfter: parseRetryAfter(
-        answer.header("retry-after") ?? undefined,
-        answer.header("date") ?? undefined,
-        scene.now,
-      ),
-    },
-  );
+  return new CloudError(reason, `${scene.where} answered ${status}${shown}${words}${clock}`, {
+    status,
+    code,
+    requestId: requestIdOf(answer, said.requestId),
+    retryAfter: parseRetryAfter(
+      answer.header("retry-after") ?? undefined,
+      answer.header("date") ?? undefined,
+      scene.now,
+    ),
+  });
 }
 
 function causeOf(status: number, code: string | null, skew: number): Cause {

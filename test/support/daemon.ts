@@ -57,16 +57,17 @@ export class Daemon implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #group: boolean;
 
-  /** Starts it, and does not wait for anything. */
+  /** Starts it, and does not wait for anything. Without a path the environment is the configuration. */
   constructor(
-    configPath: string,
+    configPath: string | null,
     env: Readonly<Record<string, string>> = {},
     launcher: Launcher = [PROGRAM],
   ) {
     this.#group = launcher === "npm";
     const [command, args] =
       launcher === "npm" ? ["npm", ["start", "--silent", "--"]] : [process.execPath, [...launcher, "run"]];
-    this.#child = spawn(command, [...args, "--config", configPath], {
+    const config = configPath === null ? [] : ["--config", configPath];
+    this.#child = spawn(command, [...args, ...config], {
       cwd: ROOT,
       detached: this.#group,
       stdio: ["ignore", "pipe", "pipe"],
