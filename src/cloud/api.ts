@@ -110,7 +110,7 @@ export class Api {
     if (answer.status < 200 || answer.status > 299) {
       const error = classify(answer, {
         where: target.host,
-        now,
+        now: this.#signingClock.now(),
         secrets: this.#auth.secrets(),
         signed: this.#auth.signs,
       });

@@ -3,26 +3,33 @@ import type { Clock } from "../ports/clock.ts";
 /** Below this, clocks agree: the gateway allows three times as much. */
 const AGREE_MS = 5 * 60_000;
 
+interface Reading {
+  readonly at: number;
+  readonly monotonic: number;
+}
+
 /**
- * The time that calls are signed by: the local wall clock, until a call was refused while the cloud's clock was
- * clearly another one. Then it is the cloud's clock, carried on by the monotonic one, until the local clock agrees
+ * The time that calls are signed by: the local wall clock, as long as it goes on from where the cloud last took it.
+ * When somebody sets it by more, signing goes on by the monotonic clock, for the cloud's has not moved. Once a call
+ * was refused while the cloud's clock was clearly another one, that one is followed, until the local clock agrees
  * again. A wrong Date header alone never changes anything.
  */
 export class SigningClock {
   readonly #clock: Clock;
-  #cloud: { readonly at: number; readonly monotonic: number } | null = null;
+  /** What to sign by when the local clock does not go on from it. */
+  #known: Reading | null = null;
+  /** It is the cloud's, and not the local one of a time when both agreed. */
+  #corrected = false;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
   now(): number {
-    if (this.#cloud === null) return this.#clock.now();
-    return this.#cloud.at + (this.#clock.monotonic() - this.#cloud.monotonic);
-  }
-
-  get corrected(): boolean {
-    return this.#cloud !== null;
+    const local = this.#clock.now();
+    if (this.#known === null) return local;
+    const expected = this.#known.at + (this.#clock.monotonic() - this.#known.monotonic);
+    return !this.#corrected && Math.abs(local - expected) <= AGREE_MS ? local : expected;
   }
 
   /**
@@ -32,10 +39,14 @@ export class SigningClock {
    */
   saw(date: number | null, refused: boolean): void {
     if (date === null) return;
-    const agrees = Math.abs(date - this.#clock.now()) <= AGREE_MS;
-    if (agrees) this.#cloud = null;
-    else if (refused || this.#cloud !== null) {
-      this.#cloud = { at: date, monotonic: this.#clock.monotonic() };
+    const local = this.#clock.now();
+    const monotonic = this.#clock.monotonic();
+    if (Math.abs(date - local) <= AGREE_MS) {
+      this.#corrected = false;
+      this.#known = { at: local, monotonic };
+    } else if (refused || this.#corrected) {
+      this.#corrected = true;
+      this.#known = { at: date, monotonic };
     }
   }
 }

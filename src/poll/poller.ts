@@ -97,13 +97,15 @@ export class Poller {
       // Due times of the old clock are either all past or hours away: begin anew by the clock as it is.
       for (const watched of this.#watched.values()) watched.nextDue = this.#nextDue(watched, wall);
     }
-    const due: { watched: Watched; at: number }[] = [];
+    // From here on by the monotonic clock: the other one may be set before they are released.
+    const due: { watched: Watched; dueAt: number }[] = [];
     for (const watched of this.#watched.values()) {
       if (watched.nextDue >= wall + HORIZON_MS) continue;
-      due.push({ watched, at: watched.nextDue });
+      const late = Math.min(wall - watched.nextDue, Number.MAX_SAFE_INTEGER);
+      due.push({ watched, dueAt: monotonic - late });
       watched.nextDue = this.#nextDue(watched, Math.max(watched.nextDue, wall));
     }
-    if (due.length > 0) void this.#release(due.sort((a, b) => a.at - b.at));
+    if (due.length > 0) void this.#release(due.sort((a, b) => a.dueAt - b.dueAt));
   }
 
   /** Ends all polls; resolves when none runs. Shards are ended by whoever owns them. */
@@ -164,16 +166,15 @@ export class Poller {
     return watched.scheduleAt(after).nextSpread(after, watched.target.share);
   }
 
-  async #release(due: readonly { readonly watched: Watched; readonly at: number }[]): Promise<void> {
+  async #release(due: readonly { readonly watched: Watched; readonly dueAt: number }[]): Promise<void> {
     const { clock } = this.#options;
-    for (const { watched, at } of due) {
-      const wait = at - clock.now();
-      if (wait > 0 && wait <= HORIZON_MS) {
+    for (const { watched, dueAt } of due) {
+      const wait = dueAt - clock.monotonic();
+      if (wait > 0) {
         await clock.sleep(wait, this.#stop.signal).catch(() => {});
         if (this.#stop.signal.aborted) return;
       }
-      const late = Math.min(Math.max(0, clock.now() - at), Number.MAX_SAFE_INTEGER);
-      this.#due(watched, clock.monotonic() - late);
+      this.#due(watched, dueAt);
     }
   }
 

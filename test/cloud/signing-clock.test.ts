@@ -38,3 +38,29 @@ test("the local clock is used again once it agrees", () => {
   signing.saw(cloud, false);
   expect(signing.now()).toBe(clock.now());
 });
+
+test("a local clock that is set while calls are taken does not matter, and is used again once it is set right", async () => {
+  const clock = new ManualClock();
+  const signing = new SigningClock(clock);
+  const cloud = clock.now();
+  signing.saw(cloud, false);
+  await clock.advance(7000);
+  for (const jump of [300, -600]) {
+    clock.jump(jump * MINUTE);
+    expect(signing.now()).toBe(cloud + 7000);
+    signing.saw(cloud + 7000, false);
+    expect(signing.now()).toBe(cloud + 7000);
+  }
+  clock.jump(300 * MINUTE + 20_000);
+  expect(signing.now()).toBe(cloud + 27_000);
+});
+
+test("a machine that slept is told the time by a refusal", async () => {
+  const clock = new ManualClock();
+  const signing = new SigningClock(clock);
+  signing.saw(clock.now(), false);
+  // Its monotonic clock slept too.
+  clock.jump(300 * MINUTE);
+  signing.saw(clock.now(), true);
+  expect(signing.now()).toBe(clock.now());
+});
