@@ -4,6 +4,7 @@ import type { LoadResult } from "../config/load.ts";
 import { formatProblem } from "../config/problem.ts";
 import { StoreError, UsageError } from "../errors.ts";
 import { apiRoutes } from "../http/api-routes.ts";
+import { eventStream } from "../http/event-stream.ts";
 import type { Readiness, ReloadAnswer } from "../http/routes.ts";
 import { createHttpServer, type HttpServer } from "../http/server.ts";
 import { Exposition } from "../observe/exposition.ts";
@@ -164,7 +165,17 @@ export class App {
     const http = await createHttpServer({
       settings: config.server,
       clock,
-      routes: [(scope) => apiRoutes(scope, api)],
+      routes: [
+        (scope) => {
+          apiRoutes(scope, api);
+          eventStream(scope, {
+            api,
+            clock,
+            stopping: this.#stopping.signal,
+            onError: (err) => this.#log.error({ err }, "http: the stream of events"),
+          });
+        },
+      ],
       metrics: (format) => exposition.render(format),
       ready: () => this.#ready(),
       reload: () => this.reload(),
