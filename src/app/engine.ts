@@ -1,5 +1,6 @@
 import type { Config } from "../config/config.ts";
 import type { TaskwatchEvent } from "../core/event.ts";
+import type { Rules } from "../core/rules.ts";
 import type { InstanceRecord } from "../core/state.ts";
 import { WebhookWorkers } from "../outbox/workers.ts";
 import { startTicker } from "../platform/ticker.ts";
@@ -9,7 +10,7 @@ import { Poller } from "../poll/poller.ts";
 import { Reach } from "../poll/reach.ts";
 import type { Shard } from "../poll/shard.ts";
 import { ShardKeeper } from "../poll/shard-keeper.ts";
-import { projectKey, shardOf } from "../poll/target.ts";
+import { type PollProject, projectKey, shardOf } from "../poll/target.ts";
 import type { Clock, Random } from "../ports/clock.ts";
 import type { Store } from "../ports/store.ts";
 import type { Emit } from "../ports/telemetry.ts";
@@ -65,6 +66,8 @@ export class Engine {
   #config: Config;
   #targets: ReturnType<Projects["watched"]> = { projects: [], targets: [] };
   #keys: ReadonlySet<string> = new Set();
+  /** By id, also of those that are not watched any more: the last events of their instances name them. */
+  readonly #known = new Map<string, PollProject>();
   #judging = false;
   #common: CommonRules;
 
@@ -132,7 +135,7 @@ export class Engine {
     });
     this.#leavers = new Leavers({
       wanted: (key) => this.#keys.has(key),
-      rulesOf: (record) => orphanRules(this.#config, record),
+      rulesOf: (record) => this.#rulesOf(record),
       grace: LEAVE_GRACE_MS[store.kind],
       committed,
       onRemoved: (key, record) => this.#removed(key, record),
@@ -256,6 +259,7 @@ export class Engine {
   #retarget(): void {
     this.#targets = this.#projects.watched();
     this.#keys = new Set(this.#targets.targets.map((target) => target.key));
+    for (const project of this.#targets.projects) this.#known.set(project.id, project);
     this.#poller.setTargets(this.#targets.projects, this.#targets.targets);
     this.#tellLoad();
   }
@@ -265,9 +269,14 @@ export class Engine {
     this.#workers.wake(shard.number, new Set(events.flatMap((event) => event.webhooks)));
   }
 
+  /** For an instance that leaves. */
+  #rulesOf(record: InstanceRecord): Rules {
+    return orphanRules(this.#config, record, this.#known.get(record.projectId));
+  }
+
   #removed(key: string, record: InstanceRecord): void {
     const { emit, views, clock } = this.#options;
-    const { project } = orphanRules(this.#config, record);
+    const { project } = this.#rulesOf(record);
     views.removed(key, project, record, clock.now());
     emit({
       kind: "instance.removed",

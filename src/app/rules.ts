@@ -110,9 +110,17 @@ export function commonStuck(config: Config, common: CommonRules): StuckRules {
   };
 }
 
-/** For the last events of an instance that the configuration does not name any more. */
-export function orphanRules(config: Config, record: InstanceRecord): Rules {
-  const project = config.projects.find(({ project_id }) => project_id === record.projectId);
+/**
+ * For the last events of an instance that the configuration does not name any more. `project` is the one with the
+ * record's id, where more is known of it than is configured.
+ */
+export function orphanRules(
+  config: Config,
+  record: InstanceRecord,
+  project: Pick<ProjectConfig, "name" | "region"> | undefined = config.projects.find(
+    ({ project_id }) => project_id === record.projectId,
+  ),
+): Rules {
   const common = commonRules(config);
   const { projectId: id, instanceId, name, engine } = record;
   return {

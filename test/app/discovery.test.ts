@@ -90,6 +90,18 @@ test("its own 404, read on two polls an interval apart, ends the watch; the thro
   expect(inbox.ofType("instance.removed")).toHaveLength(1);
 });
 
+test("what leaves is told under the project's name, also where its id was looked up", async () => {
+  const { app, control, inbox, simulator } = await scene(2, { every: "1s" }, { project_id: undefined });
+  await polled(app, 2);
+  const [, leaver] = instancesOf(simulator);
+  control.removeInstance({ instance: leaver!.id });
+  const { data } = await inbox.event("instance.removed");
+  expect(data.project).toMatchObject({ name: "prod", region: "eu-west-101" });
+  await watches(app, 1);
+  const labels = { project: "prod", instance_id: leaver!.id };
+  expect((await app.scrape()).value("dms_instance_info", labels)).toBeDefined();
+});
+
 test("a failing, throttled or empty discovery keeps the known set, also through a restart", async () => {
   const { app, control, simulator, start } = await scene(5, { every: "1s" });
   await watches(app, 5);
