@@ -130,6 +130,14 @@ test("refused credentials stop every project that uses them, and one of them tri
     app.log.lines.filter((line) => line.msg.startsWith("credentials refused")).length,
   ).toBeLessThanOrEqual(2);
 
+  const refusals = control.requests({ status: 401 }).map(({ time }) => time);
+  const later = refusals.slice(-3);
+  const before = refusals.at(-4) ?? 0;
+  expect(before - (refusals[0] ?? 0)).toBeLessThan(MINUTE);
+  for (const [index, time] of later.entries()) {
+    expect(time - (later[index - 1] ?? before)).toBeGreaterThanOrEqual(5 * MINUTE);
+  }
+
   // The key is good again: the one trial finds it, and all go on.
   control.addKey(DEMO_KEY, ["first", "second"]);
   clock.advance(5 * MINUTE);
