@@ -1,7 +1,7 @@
 import { createServer, type Server } from "node:http";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
-import Fastify, { type FastifyInstance } from "fastify";
+import Fastify, { type FastifyInstance, type FastifyReply } from "fastify";
 import type { ServerConfig } from "../config/config.ts";
 import { StoreError, UsageError } from "../errors.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -47,10 +47,13 @@ export interface HttpServer {
 }
 
 const LARGEST_BODY = 64 * 1024;
+const LONGEST_ID = 200;
 const LARGEST_HEADERS = 16 * 1024;
 const MOST_CONNECTIONS = 512;
 /** To send a whole request; a slow sender must not keep a connection. */
 const REQUEST_MS = 10_000;
+/** How often it is looked for those. */
+const REQUEST_LOOK_MS = 2_000;
 /** Without a byte either way. */
 const SILENCE_MS = 60_000;
 /** Longer than any usual scrape interval, so that Prometheus keeps its connection. */
@@ -79,7 +82,10 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
     },
     bodyLimit: LARGEST_BODY,
     forceCloseConnections: "idle",
-    routerOptions: { maxParamLength: 200 },
+    routerOptions: { maxParamLength: LONGEST_ID },
+    // What the router cannot read is answered before any hook.
+    frameworkErrors: ({ statusCode = 400, message }, _request, reply) =>
+      (reply as FastifyReply).code(statusCode).headers(HEADERS).send({ error: message }),
   });
 
   app.decorateRequest("caller", null);
@@ -172,6 +178,7 @@ const prepare = (settings: HttpSettings): Authenticator | null =>
 function socketServer(settings: HttpSettings): Server | TlsServer {
   const options = {
     requestTimeout: REQUEST_MS,
+    connectionsCheckingInterval: REQUEST_LOOK_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
     maxHeaderSize: LARGEST_HEADERS,
   };

@@ -263,6 +263,43 @@ test("a body or header that is too large is refused", async () => {
   answer.resume();
 });
 
+test("a path that cannot be read is refused in the same form as anything else", async () => {
+  const { app } = await start(
+    {},
+    { routes: [(scope) => void scope.get("/api/v1/tasks/:id", () => ({ ok: true }))] },
+  );
+  for (const [url, status] of [
+    ["/%zz", 400],
+    ["/api/v1/tasks/%zz", 400],
+    [`/api/v1/tasks/${"x".repeat(300)}`, 414],
+  ] as const) {
+    const answer = await app.inject(url);
+    expect([answer.statusCode, Object.keys(answer.json())]).toEqual([status, ["error"]]);
+    expect(answer.headers["content-security-policy"]).toContain("default-src 'none'");
+  }
+});
+
+test("a client that sends its request slowly is cut off, be it headers or body", {
+  timeout: 60_000,
+}, async () => {
+  const { listen } = await start();
+  const { port } = await listen();
+  const starts = [
+    "GET /healthz HTTP/1.1\r\nHost: x\r\n",
+    "POST /-/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n",
+  ];
+  const ends = starts.map(async (text) => {
+    const socket = connect(port, "127.0.0.1");
+    const drip = setInterval(() => socket.write("x"), 200);
+    socket.write(text);
+    socket.resume();
+    socket.on("error", () => undefined);
+    await once(socket, "close");
+    clearInterval(drip);
+  });
+  await Promise.all(ends);
+});
+
 test("an address that is taken is said in a sentence", async () => {
   const { port } = await (await start()).listen();
   const second = await start({ listen: { host: "127.0.0.1", port } });
