@@ -9,10 +9,16 @@ export class Gathered<T extends Listed> {
   readonly #items = new Map<string, T>();
   readonly #malformed = new Map<string, { readonly id: string | null; readonly problem: string }>();
   readonly #covered = new Set<string>();
+  #told = 0;
   readonly #merge: (a: T, b: T) => T;
 
   constructor(merge: (a: T, b: T) => T) {
     this.#merge = merge;
+  }
+
+  /** Rows told, whether they could be read or not: each once, but for those that nothing identifies. */
+  get told(): number {
+    return this.#told;
   }
 
   get items(): readonly T[] {
@@ -27,6 +33,8 @@ export class Gathered<T extends Listed> {
   /** Keeps what the page shows, wherever in the list it stands. */
   add(page: Page<T>): void {
     for (const row of page.rows) {
+      const key = rowKey(row);
+      if (key === null || !(this.#items.has(key) || this.#malformed.has(key))) this.#told += 1;
       if (row.kind === "malformed") {
         this.#malformed.set(row.id ?? row.problem, { id: row.id, problem: row.problem });
         continue;

@@ -109,7 +109,7 @@ class ListReader<T extends Listed> {
     const { dialect, list, memory } = this.#request;
     if (this.#endsAt(first)) return;
     this.gathered.cover(first, true);
-    const before = this.gathered.items.length;
+    const before = this.gathered.told;
     if (dialect.read()?.position !== "none") {
       if (!(await this.#byPosition(first))) await this.#bySpans(first);
     } else {
@@ -118,7 +118,7 @@ class ListReader<T extends Listed> {
         if (!(error instanceof Gap) || !(await this.#byPosition(first))) throw error;
       });
     }
-    const nothingNew = this.gathered.items.length === before;
+    const nothingNew = this.gathered.told === before;
     if (nothingNew && (first.rows.length < memory.longest(list) || isNewestFirst(first))) {
       memory.foundWhole(list, first);
     }

@@ -75,6 +75,29 @@ test.each(DIALECTS)(
   },
 );
 
+test.each([{ id: "t13" }, { id: null }])(
+  "a row behind the first page that cannot be read is a row: the page is not the whole list ($id)",
+  async ({ id }) => {
+    const server = new ModelServer({ paging: "start1", cap: 13 }, tasks(14));
+    let unreadable = true;
+    const fetch: FetchPage<ModelTask> = async (query) => {
+      const page = await server.fetch(query);
+      const rows = page.rows.map((row) =>
+        unreadable && row.kind === "item" && row.item.id === "t13"
+          ? { kind: "malformed" as const, id, problem: "status is missing" }
+          : row,
+      );
+      return { ...page, rows };
+    };
+    const reader = new Reader();
+    for (let poll = 0; poll < 3; poll++) {
+      expect((await reader.read(fetch)).malformed).toEqual([{ id, problem: "status is missing" }]);
+    }
+    unreadable = false;
+    expect((await reader.read(fetch)).items.length).toBe(14);
+  },
+);
+
 test("start and offset are never sent together, and the first page asks for no position", async () => {
   const server = new ModelServer({ paging: "start1" }, tasks(250));
   const reader = new Reader();
