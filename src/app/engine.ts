@@ -7,9 +7,10 @@ import { startTicker } from "../platform/ticker.ts";
 import { Knowledges } from "../poll/knowledge.ts";
 import { Leavers } from "../poll/leavers.ts";
 import { Poller } from "../poll/poller.ts";
-import { Reach } from "../poll/reach.ts";
+import { type Judged, Reach } from "../poll/reach.ts";
 import type { Shard } from "../poll/shard.ts";
 import { ShardKeeper } from "../poll/shard-keeper.ts";
+import { Tallies } from "../poll/tallies.ts";
 import { type PollProject, projectKey, shardOf } from "../poll/target.ts";
 import type { Clock, Random } from "../ports/clock.ts";
 import type { Store } from "../ports/store.ts";
@@ -29,6 +30,7 @@ const LEASE_TICK_MS = 500;
 const GUARDS_MS = 2_000;
 const COUNTS_MS = 5_000;
 const DISCOVERY_MS = 2_000;
+const TALLIES_MS = 2_000;
 const NAMES_MS = 30_000;
 const TIME_MS = 5_000;
 const FLUSH_MS = 10_000;
@@ -68,6 +70,8 @@ export class Engine {
   #keys: ReadonlySet<string> = new Set();
   /** By id, also of those that are not watched any more: the last events of their instances name them. */
   readonly #known = new Map<string, PollProject>();
+  /** Instances of each project, by its id. */
+  #totals: ReadonlyMap<string, number> = new Map();
   #judging = false;
   #common: CommonRules;
 
@@ -112,7 +116,8 @@ export class Engine {
     });
     const owned = () => this.#keeper.owned.values();
     this.#knowledge = new Knowledges(owned);
-    this.#reach = new Reach({ emit, committed });
+    const tallies = new Tallies({ notes: store.notes, member, members: () => this.#keeper.members });
+    this.#reach = new Reach({ emit, tallies, committed });
     this.#poller = new Poller({
       clock,
       random,
@@ -218,6 +223,9 @@ export class Engine {
     chore("credentials", GUARDS_MS, () => this.#gates.refresh());
     chore("counts", COUNTS_MS, () => this.#count());
     chore("discovery", DISCOVERY_MS, () => this.#projects.discover((id) => this.#home(id) !== undefined));
+    chore("tallies", TALLIES_MS, () =>
+      this.#reach.exchange(this.#judged(), this.#poller.watched, clock.now()),
+    );
     chore("names", NAMES_MS, () => this.#readNames());
     chore("time", TIME_MS, () => this.#reach.judgeByTime(this.#poller.watched, clock.now()));
     chore("flush", FLUSH_MS, () => this.#flush());
@@ -238,10 +246,17 @@ export class Engine {
 
   async #judge(): Promise<void> {
     const now = this.#options.clock.now();
-    const projects = this.#targets.projects.map((project) => ({ project, home: this.#home(project.id) }));
-    await this.#reach.judgeProjects(projects, this.#poller.watched, now);
+    await this.#reach.judgeProjects(this.#judged(), this.#poller.watched, now);
     // Before all ids are known, an instance of a project that is being looked up would seem to be nobody's.
     if (this.#projects.complete) await this.#leavers.look(this.#keeper.owned.values(), now);
+  }
+
+  #judged(): readonly Judged[] {
+    return this.#targets.projects.map((project) => ({
+      project,
+      home: this.#home(project.id),
+      total: this.#totals.get(project.id) ?? 0,
+    }));
   }
 
   /** The shard that holds the project's own record, if it is ours. */
@@ -260,6 +275,8 @@ export class Engine {
     this.#targets = this.#projects.watched();
     this.#keys = new Set(this.#targets.targets.map((target) => target.key));
     for (const project of this.#targets.projects) this.#known.set(project.id, project);
+    const byProject = Map.groupBy(this.#targets.targets, (target) => target.project.id);
+    this.#totals = new Map([...byProject].map(([id, targets]) => [id, targets.length]));
     this.#poller.setTargets(this.#targets.projects, this.#targets.targets);
     this.#tellLoad();
   }

@@ -75,30 +75,66 @@ export function projectCause({ total, failingByCause, credentialsRefused }: Proj
   return worst;
 }
 
+/** How some instances of a project fare: those of one replica. */
+export interface ProjectCounts {
+  /** Of the last poll of each. */
+  readonly answering: number;
+  /** How many fail, by cause, and how many of these are down (`isDown`). */
+  readonly failing: ReadonlyMap<Cause, number>;
+  readonly down: ReadonlyMap<Cause, number>;
+}
+
+/** `up` is null before the first poll ended: nothing is known of that instance. */
+export function countInstances(
+  instances: Iterable<{ readonly up: boolean | null; readonly streak: Streak | null }>,
+  now: number,
+): ProjectCounts {
+  let answering = 0;
+  const failing = new Map<Cause, number>();
+  const down = new Map<Cause, number>();
+  for (const { up, streak } of instances) {
+    if (streak === null) answering += up === null ? 0 : 1;
+    else {
+      failing.set(streak.cause, (failing.get(streak.cause) ?? 0) + 1);
+      if (isDown(streak, now)) down.set(streak.cause, (down.get(streak.cause) ?? 0) + 1);
+    }
+  }
+  return { answering, failing, down };
+}
+
 /**
- * Counts the streaks of all instances of a project, null for those that answer. `tally` counts those that are down;
- * of a project that is unreachable already, all that fail, since a start or takeover begins every streak anew.
- * `near` says that the project is on its way there by the streaks as they are: its instances then wait with news of
- * their own, so that the first three do not tell what the project is about to tell for all.
+ * Adds up what the replicas count in a project of `total` instances. `tally` counts those that are down; of a project
+ * that is unreachable already, all that fail, since a start or takeover begins every streak anew, and those of which
+ * nothing is known are taken to fail as it did, until they answer. `near` says that the project is on its way there by
+ * what fails: its instances then wait with news of their own, so that the first three do not tell what the project is
+ * about to tell for all.
  */
 export function tallyProject(
-  streaks: Iterable<Streak | null>,
+  counts: Iterable<ProjectCounts>,
+  total: number,
   credentialsRefused: boolean,
-  now: number,
-  unreachable = false,
+  unreachable: Unreachable | null,
 ): { readonly tally: ProjectTally; readonly near: boolean } {
-  let total = 0;
+  let known = 0;
   const down = new Map<Cause, number>();
   const failing = new Map<Cause, number>();
-  for (const streak of streaks) {
-    total += 1;
-    if (streak === null) continue;
-    failing.set(streak.cause, (failing.get(streak.cause) ?? 0) + 1);
-    if (isDown(streak, now)) down.set(streak.cause, (down.get(streak.cause) ?? 0) + 1);
+  for (const each of counts) {
+    known += each.answering;
+    for (const [cause, count] of each.failing) {
+      known += count;
+      failing.set(cause, (failing.get(cause) ?? 0) + count);
+    }
+    for (const [cause, count] of each.down) down.set(cause, (down.get(cause) ?? 0) + count);
   }
+  if (unreachable && total > known) {
+    const { cause } = unreachable;
+    failing.set(cause, (failing.get(cause) ?? 0) + total - known);
+  }
+  // While replicas reload or hand over, they may count more instances than there are.
+  const all = { total: Math.max(total, known), credentialsRefused };
   return {
-    tally: { total, failingByCause: unreachable ? failing : down, credentialsRefused },
-    near: projectCause({ total, failingByCause: failing, credentialsRefused }) !== null,
+    tally: { ...all, failingByCause: unreachable ? failing : down },
+    near: projectCause({ ...all, failingByCause: failing }) !== null,
   };
 }
 

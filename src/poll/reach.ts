@@ -2,25 +2,36 @@ import type { Decision } from "../core/decision.ts";
 import type { TaskwatchEvent } from "../core/event.ts";
 import { isExpired, judgeFailures } from "../core/failures.ts";
 import {
+  countInstances,
   type HealthDecision,
   instanceHealth,
   projectHealth,
   releaseInstance,
-  type Streak,
   tallyProject,
 } from "../core/health.ts";
 import type { Rules } from "../core/rules.ts";
 import type { InstanceState, Unreachable } from "../core/state.ts";
 import type { Emit } from "../ports/telemetry.ts";
 import type { Shard } from "./shard.ts";
+import type { Tallies } from "./tallies.ts";
 import { newRecord, type PollProject, projectKey, targetNames } from "./target.ts";
 import type { Watched } from "./watched.ts";
 import { commitDecision, type Outcome } from "./writer.ts";
 
 export interface ReachOptions {
   readonly emit: Emit;
+  readonly tallies: Tallies;
   /** Called after each commit with events. */
   readonly committed: (shard: Shard, events: readonly TaskwatchEvent[]) => void;
+}
+
+/** A project, for a look at how it fares. */
+export interface Judged {
+  readonly project: PollProject;
+  /** The shard of its own record, if that is ours. */
+  readonly home: Shard | undefined;
+  /** Its instances, whoever polls them. */
+  readonly total: number;
 }
 
 /** Whether instances and projects can be reached, as events: from failed polls in a row to one word for a project. */
@@ -82,32 +93,37 @@ export class Reach {
     }
   }
 
-  /** Once a second: the projects whose own record is in a shard of ours, by all streaks that are known. */
-  async judgeProjects(
-    projects: Iterable<{ readonly project: PollProject; readonly home: Shard | undefined }>,
-    watched: Iterable<Watched>,
-    now: number,
-  ): Promise<void> {
-    const streaks = Map.groupBy(watched, (each) => each.target.project.id);
+  /** Once a second: each project by the instances of all replicas; the owner of its record is who tells. */
+  async judgeProjects(projects: Iterable<Judged>, watched: Iterable<Watched>, now: number): Promise<void> {
+    const ours = byProject(watched);
     const near = new Set<string>();
-    for (const { project, home } of projects) {
+    for (const { project, home, total } of projects) {
       const key = projectKey(project.id);
       const known = home?.peek(key);
       const down = known?.record.unreachable ?? null;
-      const of = (streaks.get(project.id) ?? []).map((each) =>
-        each.up === null && down ? asBefore(down) : each.streak,
-      );
-      const counted = tallyProject(of, refusesKey(project, down), now, down !== null);
-      if (counted.near) near.add(project.id);
-      // Right after a start there may be none of its instances here yet, who could say that it is back.
-      if (!home || (of.length === 0 && down)) continue;
+      const others = this.#options.tallies.others(project.id);
+      const counts = [countInstances(ours.get(project.id) ?? [], now), ...others];
+      const counted = tallyProject(counts, total, refusesKey(project, down), down);
+      if (counted.near || others.some(({ unreachable }) => unreachable)) near.add(project.id);
+      // Without instances there is none that could say that it is back.
+      if (!home || (total === 0 && down)) continue;
       if (!counted.near && !down) continue;
       const state = known ?? fresh(newRecord(project.id, { id: "", name: project.name, engine: "kafka" }));
       const health = projectHealth(state.record, project.rules, counted.tally, now);
       if (!health.changed || !(await this.#commit(home, key, state, outcomeOf(health)))) continue;
-      this.#tellProject(project, state, health, of.length, now);
+      this.#tellProject(project, state, health, counted.tally.total, now);
     }
     this.#near = near;
+  }
+
+  /** Every few seconds: what the other replicas know of the projects, and they of ours. Rejects as the store does. */
+  async exchange(projects: Iterable<Judged>, watched: Iterable<Watched>, now: number): Promise<void> {
+    const ours = byProject(watched);
+    for (const { project, home } of projects) {
+      const unreachable = home?.peek(projectKey(project.id))?.record.unreachable != null;
+      const counts = countInstances(ours.get(project.id) ?? [], now);
+      await this.#options.tallies.exchange(project.id, { ...counts, unreachable });
+    }
   }
 
   /** False when there was nothing to write, or it was not written. */
@@ -167,8 +183,8 @@ function isDue({ record, tasks }: InstanceState, rules: Rules, now: number): boo
   return false;
 }
 
-/** An instance that was not polled since a start or takeover is taken to fail as its project did, until it answers. */
-const asBefore = ({ cause, since }: Unreachable): Streak => ({ count: 1, since, cause });
+const byProject = (watched: Iterable<Watched>): ReadonlyMap<string, readonly Watched[]> =>
+  Map.groupBy(watched, (each) => each.target.project.id);
 
 /** Refused, or refused when last heard of and not accepted since. */
 const refusesKey = ({ gate: { key } }: PollProject, down: Unreachable | null): boolean =>

@@ -2,8 +2,8 @@ import { expect } from "vitest";
 import { systemClock } from "../../src/platform/clock.ts";
 import type { House, Replica } from "../support/replicas.ts";
 
-/** Beyond the lease: for the others to notice, load, and poll. */
-const TAKEOVER_MS = 5_000;
+/** Whether it was in time is judged at the end. */
+const GIVEN_UP_MS = 60_000;
 /** Calls that a killed replica had sent may still arrive. */
 const LAST_CALLS_MS = 500;
 const LOOK_MS = 250;
@@ -13,7 +13,7 @@ export class Disturber {
   kills = 0;
   freezes = 0;
   cuts = 0;
-  /** After each kill: how long until all that the dead one had was polled again, milliseconds. */
+  /** After each kill: how long until the last instance of the dead one was polled again, milliseconds. */
   readonly takeovers: number[] = [];
   readonly replicas: Replica[];
   readonly #house: House;
@@ -67,16 +67,14 @@ export class Disturber {
 
   async #takenOver(left: Set<string | undefined>, at: number): Promise<void> {
     const { control } = this.#house.simulator;
-    const dueAt = at + this.#leaseMs + TAKEOVER_MS;
-    for (let after = 0; left.size > 0; ) {
-      const late = systemClock.now() > dueAt;
+    for (let after = 0; left.size > 0; await systemClock.sleep(LOOK_MS)) {
       for (const { seq, time, instance } of control.requests({ operation: "list_tasks", after })) {
         after = seq;
-        if (time < at + LAST_CALLS_MS || time > dueAt || !left.delete(instance)) continue;
+        if (time < at + LAST_CALLS_MS || !left.delete(instance)) continue;
         if (left.size === 0) this.takeovers.push(time - at);
       }
-      if (late) expect([...left], "not polled within lease + 5 s after a kill").toEqual([]);
-      await systemClock.sleep(LOOK_MS);
+      if (systemClock.now() > at + GIVEN_UP_MS)
+        expect([...left], "never polled again after a kill").toEqual([]);
     }
   }
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Cause } from "../../src/core/cause.ts";
 import {
+  countInstances,
   instanceHealth,
   projectCause,
   projectHealth,
@@ -98,21 +99,41 @@ describe("a project is unreachable", () => {
     });
   }
 
+  const count = (...streaks: readonly (Streak | null | "unknown")[]) =>
+    countInstances(
+      streaks.map((each) =>
+        each === "unknown" ? { up: null, streak: null } : { up: each === null, streak: each },
+      ),
+      T0,
+    );
+  const down = streak(3, 3);
+  const failing = streak(1, 0);
+  const before = { since: T0, cause: "timeout", informed: [], muted: null } as const;
+
   it("by instances that are down; those on their way there make it near", () => {
-    const down = streak(3, 3);
-    const failing = streak(1, 0);
-    expect(tallyProject([down, failing, failing, null], false, T0)).toEqual({
+    expect(tallyProject([count(down, failing, failing, null)], 4, false, null)).toEqual({
       tally: { total: 4, failingByCause: new Map([["timeout", 1]]), credentialsRefused: false },
       near: true,
     });
-    expect(tallyProject([down, failing, null, null], false, T0).near).toBe(false);
+    expect(tallyProject([count(down, failing, null, null)], 4, false, null).near).toBe(false);
+  });
+
+  it("by the instances of all replicas, those that nobody has now among them", () => {
+    const { tally } = tallyProject([count(down), count(down, down, null)], 5, false, null);
+    expect(projectCause(tally)).toBe("timeout");
+    expect(
+      projectCause(tallyProject([count(down), count(down, down, null)], 6, false, null).tally),
+    ).toBeNull();
   });
 
   it("still, as long as they fail at all: a start begins every streak anew", () => {
-    const failing = streak(1, 0);
-    const { tally } = tallyProject([failing, failing, failing, null], false, T0, true);
-    expect(projectCause(tally)).toBe("timeout");
-    expect(projectCause(tallyProject([failing, failing, null, null], false, T0, true).tally)).toBeNull();
+    const afterwards = (...streaks: readonly (Streak | null | "unknown")[]) =>
+      projectCause(tallyProject([count(...streaks)], 4, false, before).tally);
+    expect(afterwards(failing, failing, failing, null)).toBe("timeout");
+    expect(afterwards(failing, failing, null, null)).toBeNull();
+    // Of which nothing is known yet, nothing tells that it is back.
+    expect(afterwards(failing, "unknown", "unknown", null)).toBe("timeout");
+    expect(afterwards("unknown", "unknown", null, null)).toBeNull();
   });
 
   const record = recordOf({ instanceId: "" });

@@ -6,6 +6,7 @@ import { Poller } from "../../src/poll/poller.ts";
 import { Reach } from "../../src/poll/reach.ts";
 import { Schedule } from "../../src/poll/schedule.ts";
 import { Shard } from "../../src/poll/shard.ts";
+import { Tallies } from "../../src/poll/tallies.ts";
 import type { Target } from "../../src/poll/target.ts";
 import type { PollEvent } from "../../src/ports/telemetry.ts";
 import { openStore } from "../../src/store/open.ts";
@@ -37,6 +38,7 @@ async function scene(hooks: { readonly list?: () => Listing["tasks"]; readonly c
   const unasked = () => Promise.reject(new Error("nobody asked for this"));
   const rules = rulesOf();
   const gates = new Gates(store, clock, emit);
+  const tallies = new Tallies({ notes: store.notes, member: "a", members: () => ["a"] });
   const project = {
     ...rules.project,
     gate: gates.gate("prod", 50, "f"),
@@ -79,7 +81,7 @@ async function scene(hooks: { readonly list?: () => Listing["tasks"]; readonly c
     random: () => 0.5,
     emit,
     knowledge: new Knowledges(() => [shard]),
-    reach: new Reach({ emit, committed }),
+    reach: new Reach({ emit, tallies, committed }),
     concurrency: 4,
     committed,
     onLeft: async () => {},
