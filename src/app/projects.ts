@@ -141,7 +141,7 @@ export class Projects {
     const { signal } = running.stop;
     try {
       const id = await running.connection.projectId(signal, (error) => onLookupFailed(project.name, error));
-      const discovery = new Discovery({ projectId: id, notes, clock });
+      const discovery = discoveryOf(project, id, { notes, clock });
       // Without the store nothing is watched yet anyway; the next look reads it.
       await discovery.refresh().catch(() => false);
       running.found = { id, discovery };
@@ -204,6 +204,13 @@ export class Projects {
     });
   }
 }
+
+export const discoveryOf = (
+  { discover }: ProjectConfig,
+  projectId: string,
+  using: { readonly notes: Notes; readonly clock: Clock },
+): Discovery =>
+  new Discovery({ projectId, enterpriseProjectId: discover?.enterprise_project_id ?? null, ...using });
 
 /** Named instances, and those that discovery found and the filters let through. A name in the file goes first. */
 export function* wantedOf(config: Config, project: ProjectConfig, { known }: Discovery): Iterable<Wanted> {

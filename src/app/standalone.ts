@@ -1,11 +1,10 @@
 import type { Config, ProjectConfig } from "../config/config.ts";
-import { Discovery } from "../poll/discovery.ts";
 import type { PollProject, Target } from "../poll/target.ts";
 import type { Clock } from "../ports/clock.ts";
 import { openStore } from "../store/open.ts";
 import { Connection, credentialsPrint } from "./connection.ts";
 import { Gates } from "./gates.ts";
-import { wantedOf } from "./projects.ts";
+import { discoveryOf, wantedOf } from "./projects.ts";
 import { commonRules } from "./rules.ts";
 import { TargetFactory } from "./targets.ts";
 
@@ -54,7 +53,7 @@ export async function withProjects<T>(
       accepted: () => gate.key.accepted,
       async reach(signal) {
         const id = await findOnce(connection, signal);
-        const discovery = new Discovery({ projectId: id, notes: store.notes, clock });
+        const discovery = discoveryOf(project, id, { notes: store.notes, clock });
         if (project.discover) {
           const source = connection.source(id, config.poll.timeout, config.window.utc_offset);
           await discovery.list(source, project.discover.engines, signal);

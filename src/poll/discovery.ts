@@ -12,6 +12,8 @@ import type { ListedInstance, TaskSource } from "../ports/task-source.ts";
 
 export interface DiscoveryOptions {
   readonly projectId: string;
+  /** Of the listing; another one finds other instances, which are known apart. Null: all are listed. */
+  readonly enterpriseProjectId: string | null;
   readonly notes: Notes;
   readonly clock: Clock;
 }
@@ -76,7 +78,8 @@ export class Discovery {
   }
 
   get #name(): string {
-    return `discovered/${this.#options.projectId}`;
+    const { projectId, enterpriseProjectId: owner } = this.#options;
+    return owner === null ? `discovered/${projectId}` : `discovered/${projectId}/${owner}`;
   }
 }
 

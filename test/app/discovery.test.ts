@@ -2,30 +2,50 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
+import { systemClock } from "../../src/platform/clock.ts";
 import { DEMO_KEY, startSimulator } from "../../src/simulator/server.ts";
 import { Inbox } from "../support/inbox.ts";
 import { RunningApp } from "../support/running-app.ts";
+import { ShiftedClock } from "../support/shifted-clock.ts";
 import { instancesOf, projectOf, type RawConfig, watchConfig } from "../support/watch-config.ts";
+
+const MINUTE = 60_000;
 
 /** A simulated project with so many instances, and a daemon that discovers them. */
 async function scene(instances: number, discover: RawConfig, project: RawConfig = {}) {
-  const simulator = await startSimulator({ projects: [{ keys: [DEMO_KEY] }] });
+  const clock = new ShiftedClock();
+  const simulator = await startSimulator({ clock: () => clock.now(), projects: [{ keys: [DEMO_KEY] }] });
   onTestFinished(() => simulator.close());
   const inbox = await Inbox.start();
   onTestFinished(() => inbox[Symbol.asyncDispose]());
   if (instances > 0) simulator.control.addLoad({ instances, tasks: 1, rate: 0 });
   const folder = mkdtempSync(join(tmpdir(), "taskwatch-"));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-  const config = watchConfig(simulator, inbox, {
-    projects: [projectOf(simulator, { instances: [], discover, ...project })],
-    store: { url: `sqlite:${join(folder, "t.db")}` },
-  });
+  const config = (changed: RawConfig = discover) =>
+    watchConfig(simulator, inbox, {
+      projects: [projectOf(simulator, { instances: [], discover: changed, ...project })],
+      poll: { schedule: "* * * * * *", active_schedule: "off", timeout: "10m" },
+      // A step of the clock that is longer is a takeover.
+      store: { url: `sqlite:${join(folder, "t.db")}`, lease: "10m" },
+    });
   const start = async () => {
-    const app = await RunningApp.start(config);
+    const app = await RunningApp.start(config(), { clock });
     onTestFinished(() => app.stop());
     return app;
   };
-  return { simulator, control: simulator.control, inbox, start, app: await start() };
+  /** Time flies until it resolves. */
+  const soon = async <T>(promise: PromiseLike<T>): Promise<T> => {
+    const wait = new AbortController();
+    const end = () => wait.abort();
+    promise.then(end, end);
+    while (!wait.signal.aborted) {
+      // Past the daemon's patience for its own tick, so that it is done at once.
+      clock.advance(3_000);
+      await systemClock.sleep(60, wait.signal).catch(() => {});
+    }
+    return promise;
+  };
+  return { clock, simulator, control: simulator.control, inbox, config, start, soon, app: await start() };
 }
 
 const watches = (app: RunningApp, count: number) =>
@@ -47,78 +67,134 @@ async function polls(app: RunningApp, count: number): Promise<void> {
 }
 
 test("a region and a key pair are enough: all instances of all engines are found and watched", async () => {
-  const { app } = await scene(120, {});
-  await watches(app, 120);
+  const { soon, app } = await scene(120, {});
+  await soon(watches(app, 120));
   expect((await app.scrape()).value("taskwatch_discovered_instances", { project: "prod" })).toBe(120);
 });
 
 test("a new instance is watched within one discovery interval, has no baseline, and an event says so", async () => {
-  const { app, control, inbox } = await scene(1, { every: "1s" });
-  await watches(app, 1);
+  const { soon, app, control, inbox } = await scene(1, { every: "1s" });
+  await soon(watches(app, 1));
   control.addInstance({ name: "fresh", engine: "kafka", created_at: control.now() });
   control.createTask({ instance: "fresh" }, { name: "restartInstance", status: "FAILED" });
-  const discovered = await inbox.event("instance.discovered");
+  const discovered = await soon(inbox.event("instance.discovered"));
   expect(discovered.data.instance).toMatchObject({ name: "fresh" });
-  const failed = await inbox.event("task.failed");
+  const failed = await soon(inbox.event("task.failed"));
   expect(failed.data.task).toMatchObject({ name: "restartInstance", status: "FAILED" });
   // The one that was there from the start is a baseline, not news.
   expect(inbox.ofType("instance.discovered")).toHaveLength(1);
 });
 
 test("missing from the list changes nothing but one warning", async () => {
-  const { app, control, simulator } = await scene(3, { every: "1s" });
-  await watches(app, 3);
+  const { soon, app, control, simulator } = await scene(3, { every: "1s" });
+  await soon(watches(app, 3));
   const [first] = instancesOf(simulator);
   control.updateInstance({ instance: first!.id }, { listed: false });
   const warning = "instances are not listed any more; they are still watched";
-  await app.log.until(warning);
-  await polls(app, 9);
+  await soon(app.log.until(warning));
+  await soon(polls(app, 9));
   expect(app.log.of(warning)).toHaveLength(1);
-  await watches(app, 3);
+  await soon(watches(app, 3));
 });
 
 test("its own 404, read on two polls an interval apart, ends the watch; the throttling 404 never does", async () => {
-  const { app, control, inbox, simulator } = await scene(3, { every: "1s" });
-  await watches(app, 3);
-  await polled(app, 3);
+  const { soon, app, control, inbox, simulator } = await scene(3, { every: "1s" });
+  await soon(watches(app, 3));
+  await soon(polled(app, 3));
   const [first, second] = instancesOf(simulator);
   control.addFault({ kind: "throttled_404", instance: first!.id, times: 2 });
   control.removeInstance({ instance: second!.id });
-  const removed = await inbox.event("instance.removed");
+  const removed = await soon(inbox.event("instance.removed"));
   expect(removed.data.instance).toMatchObject({ id: second!.id });
-  await watches(app, 2);
+  await soon(watches(app, 2));
   expect(inbox.ofType("instance.removed")).toHaveLength(1);
 });
 
 test("what leaves is told under the project's name, also where its id was looked up", async () => {
-  const { app, control, inbox, simulator } = await scene(2, { every: "1s" }, { project_id: undefined });
-  await polled(app, 2);
+  const { soon, app, control, inbox, simulator } = await scene(2, { every: "1s" }, { project_id: undefined });
+  await soon(polled(app, 2));
   const [, leaver] = instancesOf(simulator);
   control.removeInstance({ instance: leaver!.id });
-  const { data } = await inbox.event("instance.removed");
+  const { data } = await soon(inbox.event("instance.removed"));
   expect(data.project).toMatchObject({ name: "prod", region: "eu-west-101" });
-  await watches(app, 1);
+  await soon(watches(app, 1));
   const labels = { project: "prod", instance_id: leaver!.id };
   expect((await app.scrape()).value("dms_instance_info", labels)).toBeDefined();
 });
 
+test("an instance that left keeps its series at 0 for 15 minutes, then all of them are gone", async () => {
+  const { soon, app, clock, control, inbox, simulator } = await scene(2, { every: "1s" });
+  const [gone] = instancesOf(simulator);
+  const of = { instance_id: gone!.id };
+  control.createTask({ instance: gone!.id }, { name: "restartInstance", runs_for: "1h", ends: "FAILED" });
+  await soon(inbox.event("task.started"));
+  expect((await app.scrape()).sum("dms_tasks_open", { instance_id: gone!.id })).toBe(1);
+  const series = async () => (await app.scrape()).text.split("\n").filter((line) => line.includes(gone!.id));
+  control.removeInstance({ instance: gone!.id });
+  await soon(inbox.event("instance.removed"));
+  await soon(watches(app, 1));
+  const open = { ...of, task_name: "restartInstance" };
+  expect((await app.scrape()).value("dms_instance_info", of)).toBe(1);
+  expect((await app.scrape()).sum("dms_tasks_open", open)).toBe(0);
+  clock.advance(8 * MINUTE);
+  await soon(polls(app, 1));
+  clock.advance(6 * MINUTE);
+  await soon(polls(app, 1));
+  const kept = (await series()).map((line) => line.slice(0, line.indexOf("{")));
+  expect(kept).toContain("dms_instance_info");
+  expect(kept).toContain("dms_tasks_open");
+  clock.advance(1 * MINUTE);
+  await soon(polls(app, 1));
+  expect(await series()).toEqual([]);
+});
+
+test("an enterprise project chooses what is listed; another one, by a reload, ends the watch over the rest", async () => {
+  const { soon, app, control, inbox, config } = await scene(0, {
+    every: "1s",
+    enterprise_project_id: "mine",
+  });
+  for (const owner of ["mine", "theirs"]) {
+    control.addInstance({ name: owner, engine: "kafka", enterprise_project_id: owner });
+  }
+  await soon(polled(app, 1));
+  expect((await app.scrape()).series("dms_instance_info").map(({ labels }) => labels.instance_name)).toEqual([
+    "mine",
+  ]);
+  await app.reload(config({ every: "1s", enterprise_project_id: "theirs" }));
+  const removed = await soon(inbox.event("instance.removed"));
+  expect(removed.data.instance).toMatchObject({ name: "mine" });
+  await soon(polled(app, 1));
+  expect((await app.scrape()).value("dms_instance_up", { instance_name: "theirs" })).toBe(1);
+});
+
+test("a glob that a reload changes is about what is known already: no call, and who is out of it leaves", async () => {
+  const { soon, app, control, inbox, config } = await scene(0, { every: "1s" });
+  for (const name of ["orders-eu", "orders-test"]) control.addInstance({ name, engine: "kafka" });
+  await soon(polled(app, 2));
+  control.addFault({ kind: "error", status: 500, operation: "list_instances" });
+  await app.reload(config({ every: "1s", exclude: ["*-test"] }));
+  expect((await soon(inbox.event("instance.removed"))).data.instance).toMatchObject({ name: "orders-test" });
+  await app.reload(config({ every: "1s" }));
+  await soon(watches(app, 2));
+});
+
 test("a failing, throttled or empty discovery keeps the known set, also through a restart", async () => {
-  const { app, control, simulator, start } = await scene(5, { every: "1s" });
-  await watches(app, 5);
+  const { soon, app, control, simulator, start } = await scene(5, { every: "1s" });
+  await soon(watches(app, 5));
   control.addFault({ id: "broken", kind: "error", status: 500, operation: "list_instances" });
-  await app.log.until("discovery failed: the known instances are kept");
+  await soon(app.log.until("discovery failed: the known instances are kept"));
   control.addFault({ id: "broken", kind: "throttled_404", operation: "list_instances" });
-  await polls(app, 10);
+  await soon(polls(app, 10));
   control.clearFaults();
   for (const { id } of instancesOf(simulator)) control.updateInstance({ instance: id }, { listed: false });
-  await app.log.until("instances are not listed any more; they are still watched");
-  await watches(app, 5);
+  await soon(app.log.until("instances are not listed any more; they are still watched"));
+  await soon(watches(app, 5));
   await app.stop();
-  await watches(await start(), 5);
+  await soon(watches(await start(), 5));
 });
 
 test("globs on the name choose, and named instances merge with discovered ones", async () => {
-  const { app, control } = await scene(
+  const { soon, app, control } = await scene(
     0,
     { include: ["orders-*", "extra"], exclude: ["*-test"] },
     {
@@ -127,7 +203,7 @@ test("globs on the name choose, and named instances merge with discovered ones",
   );
   for (const name of ["orders-eu", "orders-test", "billing"]) control.addInstance({ name, engine: "kafka" });
   control.addInstance({ id: "named-one", name: "extra", engine: "kafka" });
-  await watches(app, 2);
+  await soon(watches(app, 2));
   const names = (await app.scrape()).series("dms_instance_info").map(({ labels }) => labels.instance_name);
   expect(names.sort()).toEqual(["mine", "orders-eu"]);
 });

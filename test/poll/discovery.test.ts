@@ -86,6 +86,7 @@ test("a store that lost all is told again what was found", async () => {
   let writes = 0;
   const discovery = new Discovery({
     projectId: "p",
+    enterpriseProjectId: null,
     clock,
     notes: {
       read: (name) => notes.read(name),
