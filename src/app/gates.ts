@@ -2,7 +2,7 @@ import { KeyGuard } from "../poll/key-guard.ts";
 import { Pacer } from "../poll/pacer.ts";
 import { ProjectGate } from "../poll/project-gate.ts";
 import type { Clock } from "../ports/clock.ts";
-import type { Store } from "../ports/store.ts";
+import type { Budget, Store } from "../ports/store.ts";
 import type { Emit } from "../ports/telemetry.ts";
 
 /**
@@ -10,13 +10,15 @@ import type { Emit } from "../ports/telemetry.ts";
  * forget that a key was refused.
  */
 export class Gates {
-  readonly #store: Pick<Store, "budget" | "notes">;
+  readonly #store: Pick<Store, "kind" | "budget" | "notes">;
   readonly #clock: Clock;
   readonly #emit: Emit;
   readonly #pacers = new Map<string, Pacer>();
+  /** By project, the one of the credentials that it has now. */
+  readonly #guardOf = new Map<string, KeyGuard>();
   readonly #guards = new Map<string, { readonly guard: KeyGuard; readonly projects: Set<string> }>();
 
-  constructor(store: Pick<Store, "budget" | "notes">, clock: Clock, emit: Emit) {
+  constructor(store: Pick<Store, "kind" | "budget" | "notes">, clock: Clock, emit: Emit) {
     this.#store = store;
     this.#clock = clock;
     this.#emit = emit;
@@ -25,12 +27,16 @@ export class Gates {
   /** @param fingerprint of the credentials: projects with the same ones share a lock */
   gate(project: string, ratePerSecond: number, fingerprint: string): ProjectGate {
     const pacer = this.#pacer(project, ratePerSecond);
-    return new ProjectGate(project, pacer, this.#guard(project, fingerprint), this.#clock, this.#emit);
+    const guard = this.#guard(project, fingerprint);
+    this.#guardOf.set(project, guard);
+    return new ProjectGate(project, pacer, guard, this.#clock, this.#emit);
   }
 
   /** Drops what no configured project uses any more. `used`: name and fingerprint of each. */
   retain(used: ReadonlyMap<string, string>): void {
-    for (const name of this.#pacers.keys()) if (!used.has(name)) this.#pacers.delete(name);
+    for (const pacers of [this.#pacers, this.#guardOf]) {
+      for (const name of pacers.keys()) if (!used.has(name)) pacers.delete(name);
+    }
     for (const [fingerprint, { projects }] of this.#guards) {
       for (const name of projects) if (used.get(name) !== fingerprint) projects.delete(name);
       if (projects.size === 0) this.#guards.delete(fingerprint);
@@ -48,9 +54,25 @@ export class Gates {
       known.setRate(ratePerSecond);
       return known;
     }
-    const pacer = new Pacer(project, ratePerSecond, this.#store.budget, this.#clock);
+    const pacer = new Pacer(project, ratePerSecond, this.#budget(project), this.#clock);
     this.#pacers.set(project, pacer);
     return pacer;
+  }
+
+  /**
+   * Tokens come with what other replicas found out about the credentials, so that after a refusal anywhere none of them
+   * is used. The one daemon on SQLite knows it all by itself.
+   */
+  #budget(project: string): Budget {
+    const { kind, budget } = this.#store;
+    const guardOf = this.#guardOf;
+    if (kind === "sqlite") return budget;
+    return {
+      async take(...wanted) {
+        const [taken] = await Promise.all([budget.take(...wanted), guardOf.get(project)?.refresh()]);
+        return taken;
+      },
+    };
   }
 
   #guard(project: string, fingerprint: string): KeyGuard {

@@ -45,6 +45,8 @@ export class KeyGuard {
   /** A verdict that is not in the store yet, or could not be written. */
   #untold: KeyNote | null = null;
   #trial: Promise<void> = Promise.resolve();
+  /** The last trial of this process. */
+  #claim: KeyNote | null = null;
   /** The trial got a token, and the call that it is for is still to come. */
   #renewed = false;
 
@@ -127,6 +129,7 @@ export class KeyGuard {
       }
       const claim = note?.state === "refused" ? { ...note, at: this.#clock.now() } : this.#note("trying");
       if (await this.#notes.write(this.#name, JSON.stringify(claim), stored?.version ?? 0)) {
+        this.#claim = claim;
         this.#learn(claim);
         return "trial";
       }
@@ -146,6 +149,13 @@ export class KeyGuard {
     try {
       for (let written = false; !written; ) {
         const stored = await this.#notes.read(this.#name);
+        const other = stored && parse(stored.value);
+        if (!refuses(verdict) && other?.state === "refused" && other.at !== this.#claim?.at) {
+          // Another replica was refused meanwhile: that this trial went well is of the time before.
+          this.#untold = null;
+          this.#learn(other);
+          return;
+        }
         written = await this.#notes.write(this.#name, note && JSON.stringify(note), stored?.version ?? 0);
       }
       if (this.#untold === note) this.#untold = null;

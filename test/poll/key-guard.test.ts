@@ -158,6 +158,23 @@ describe("refused credentials", () => {
     expect(one.valid).toBe(true);
   });
 
+  test("stay refused when a trial that began before is answered well", async () => {
+    const { guard, clock } = await scene();
+    const [slow, other] = [guard(), guard()];
+    const late = await slow.enter(never);
+    // So long without an answer that another replica takes the trial over.
+    await clock.advance(61_000);
+    (await other.enter(never))("credentials_rejected");
+    await written(guard, (each) => !each.valid);
+    late("accepted");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    for (const each of [slow, other, guard()]) {
+      await each.refresh();
+      expect(each.valid).toBe(false);
+      await expect(each.enter(never)).rejects.toThrow(CloudError);
+    }
+  });
+
   test("are remembered through a restart", async () => {
     const { guard, clock } = await refused();
     await clock.advance(60_000);
