@@ -1,3 +1,4 @@
+import { Alerting } from "../alerting/alerting.ts";
 import type { Config } from "../config/config.ts";
 import type { TaskwatchEvent } from "../core/event.ts";
 import type { Rules } from "../core/rules.ts";
@@ -23,6 +24,7 @@ import { MaintenanceWatch } from "./maintenance-watch.ts";
 import { loadOf, thresholdsOf } from "./outlook.ts";
 import { Projects } from "./projects.ts";
 import { type CommonRules, commonRules, orphanRules } from "./rules.ts";
+import { sightsAfter, sightsOf } from "./sights.ts";
 import type { InstanceViews } from "./views.ts";
 
 /** A handover on SIGTERM, and the notice of a command's write, take no longer than this. */
@@ -32,6 +34,7 @@ const COUNTS_MS = 5_000;
 const DISCOVERY_MS = 2_000;
 const TALLIES_MS = 2_000;
 const NAMES_MS = 30_000;
+const ALERTS_MS = 2_000;
 const TIME_MS = 5_000;
 const FLUSH_MS = 10_000;
 const PRUNE_MS = 60_000;
@@ -63,6 +66,7 @@ export class Engine {
   readonly #poller: Poller;
   readonly #keeper: ShardKeeper;
   readonly #workers: WebhookWorkers;
+  readonly #alerting: Alerting;
   readonly #leavers: Leavers;
   readonly #maintenance: MaintenanceWatch;
   #config: Config;
@@ -103,10 +107,15 @@ export class Engine {
       onGained: (shard) => {
         this.#poller.gained(shard);
         this.#workers.wake();
+        this.#alerting.look();
       },
-      onLeaving: (shard) => this.#poller.lost(shard),
+      onLeaving: (shard) => {
+        this.#poller.lost(shard);
+        this.#alerting.lost(shard.number);
+      },
       onLost: (shard) => {
         this.#poller.lost(shard);
+        this.#alerting.lost(shard.number);
         this.#workers.lost(shard.number);
       },
       beforeRelease: async (shard) => {
@@ -136,6 +145,22 @@ export class Engine {
       leases: () => [...owned()].map((shard) => shard.lease),
       stillMine: (lease) => this.#keeper.stillMine(lease),
       emit: (fact) => emit({ kind: "outbox", fact }),
+      version,
+    });
+    this.#alerting = new Alerting({
+      sights: () => sightsOf(this.#poller.watched),
+      isGone: (number, key) => {
+        const shard = this.#keeper.owned.get(number);
+        return shard !== undefined && !shard.dropped && shard.peek(key) === undefined;
+      },
+      mine: (number) => {
+        const shard = this.#keeper.owned.get(number);
+        return shard !== undefined && this.#keeper.stillMine(shard.lease);
+      },
+      clock,
+      random,
+      emit: (fact) => emit({ kind: "outbox", fact }),
+      onUnforeseen: (error) => onUnforeseen(error, "alerts"),
       version,
     });
     this.#leavers = new Leavers({
@@ -180,7 +205,7 @@ export class Engine {
   }
 
   webhooks() {
-    return this.#workers.status();
+    return [...this.#workers.status(), ...this.#alerting.status()];
   }
 
   /** Throws `UsageError` before anything is touched. */
@@ -191,6 +216,7 @@ export class Engine {
     this.#maintenance.apply(config, this.#common);
     this.#poller.setConcurrency(config.poll.concurrency);
     this.#projects.apply(config);
+    this.#alerting.apply(config);
   }
 
   start(): void {
@@ -213,7 +239,8 @@ export class Engine {
       // Each shard goes as soon as nothing of it is in flight; a slow receiver holds up its own shards alone.
       givenBack = this.#keeper.stop();
       givenBack.catch(() => {});
-      await this.#workers.stop(this.#config.server.stop_timeout);
+      const { stop_timeout } = this.#config.server;
+      await Promise.all([this.#workers.stop(stop_timeout), this.#alerting.stop(stop_timeout)]);
     });
     cleanup.defer("polls", () => {
       this.#stop.abort(new Error("stopping"));
@@ -226,6 +253,7 @@ export class Engine {
     chore("tallies", TALLIES_MS, () =>
       this.#reach.exchange(this.#judged(), this.#poller.watched, clock.now()),
     );
+    chore("alerts", ALERTS_MS, () => this.#alerting.look());
     chore("names", NAMES_MS, () => this.#readNames());
     chore("time", TIME_MS, () => this.#reach.judgeByTime(this.#poller.watched, clock.now()));
     chore("flush", FLUSH_MS, () => this.#flush());
@@ -284,6 +312,7 @@ export class Engine {
   #committed(shard: Shard, events: readonly TaskwatchEvent[]): void {
     for (const { type, id } of events) this.#options.emit({ kind: "event.committed", type, id });
     this.#workers.wake(shard.number, new Set(events.flatMap((event) => event.webhooks)));
+    for (const sight of sightsAfter(shard, events)) this.#alerting.changed(sight);
   }
 
   /** For an instance that leaves. */

@@ -1,6 +1,9 @@
+import { postTest } from "../alerting/test-alert.ts";
 import type { Config, WebhookConfig } from "../config/config.ts";
 import { secretsOf } from "../config/secrets-of.ts";
+import type { EventProject } from "../core/event.ts";
 import { UsageError } from "../errors.ts";
+import type { Attempt } from "../outbox/attempt.ts";
 import { enableWebhook } from "../outbox/disable-switch.ts";
 import { sendTest } from "../outbox/test-event.ts";
 import { systemClock } from "../platform/clock.ts";
@@ -16,31 +19,45 @@ import { cut } from "./table.ts";
 /** As much of a receiver's answer as tells what is wrong. */
 const ANSWER_SHOWN = 500;
 
-/** Sends a test event as any other event is sent, and shows the answer. */
+/** Sends a test event, or alert, as any other is sent, and shows the answer; of several addresses one is enough. */
 export async function testWebhook(name: string, args: ConfigArgs, io: Io): Promise<ExitCode> {
   const { config } = await mustLoad(args, io);
   const webhook = webhookOf(config, name);
   const [first] = config.projects;
   const project = { name: first?.name ?? "", id: first?.project_id ?? "", region: first?.region ?? "" };
-  const { eventId, verdict, message, body, seconds } = await sendTest(
-    webhook,
-    project,
-    systemClock,
-    VERSION,
-    io.signal,
-  );
-  io.out(
-    `sent ${eventId} to ${webhook.name} at ${webhook.urls.map((url) => redactUrl(url.reveal())).join(", ")}`,
-  );
+  const { what, attempts } =
+    webhook.format === "alertmanager"
+      ? {
+          what: "TaskwatchTest",
+          attempts: await postTest(webhook, project, systemClock, VERSION, io.signal),
+        }
+      : await sentEvent(webhook, project, io.signal);
+  for (const [index, attempt] of attempts.entries()) {
+    io.out(`sent ${what} to ${webhook.name} at ${redactUrl(webhook.urls[index]?.reveal() ?? "")}`);
+    tell(attempt, name, secretsOf(config), io);
+  }
+  return attempts.some(({ verdict }) => verdict.kind === "delivered") ? 0 : 1;
+}
+
+async function sentEvent(webhook: WebhookConfig, project: EventProject, signal: AbortSignal) {
+  const { eventId: what, ...attempt } = await sendTest(webhook, project, systemClock, VERSION, signal);
+  return { what, attempts: [attempt] };
+}
+
+function tell(
+  { verdict, message, body, seconds }: Attempt,
+  name: string,
+  secrets: readonly string[],
+  io: Io,
+) {
   const delivered = verdict.kind === "delivered";
   io.out(`${delivered ? "delivered" : "not delivered"}: ${message} after ${seconds.toFixed(2)} s`);
   // What a receiver writes may repeat what it was sent.
-  const text = cut(printable(hide(body.trim(), secretsOf(config))), ANSWER_SHOWN);
+  const text = cut(printable(hide(body.trim(), secrets)), ANSWER_SHOWN);
   if (text !== "") io.out(`answer: ${text}`);
   if (verdict.kind === "disable") {
     io.err(`the daemon disables a webhook that answers so; dms-taskwatch webhook enable ${name} lifts it`);
   }
-  return delivered ? 0 : 1;
 }
 
 /** Lifts a 410; the daemon goes on delivering. */

@@ -5,7 +5,6 @@ import { addVariables, environmentSource, variable } from "./environment.ts";
 import { type FileReader, FileSet, type ReadFile } from "./files.ts";
 import { hashConfig } from "./hash.ts";
 import { addIssues } from "./issues.ts";
-import { checkAvailable } from "./not-yet.ts";
 import { readProfiles } from "./profile.ts";
 import { resolveConfig } from "./resolve.ts";
 import { schema } from "./schema.ts";
@@ -74,7 +73,6 @@ async function judge(source: Source, env: Environment, files: FileSet): Promise<
   const parsed = schema.safeParse(source.tree);
   if (!parsed.success) addIssues(source, parsed.error.issues);
   check(source);
-  checkAvailable(source);
   if (source.problems.length > 0 || !parsed.success) return undefined;
   return deepFreeze(resolveConfig(parsed.data));
 }

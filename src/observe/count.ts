@@ -101,7 +101,8 @@ function countDelivery(metrics: Metrics, fact: DeliveryFact): void {
     metrics.observe("taskwatch_webhook_duration_seconds", { webhook }, fact.seconds);
     const { reason } = fact;
     if (reason !== null) metrics.inc("taskwatch_webhook_failures_total", { webhook, reason });
-  } else if (kind === "delivered") metrics.inc("taskwatch_webhook_delivered_total", { webhook });
+  } else if (kind === "delivered" || kind === "posted")
+    metrics.inc("taskwatch_webhook_delivered_total", { webhook });
   else if (kind === "dead") metrics.inc("taskwatch_webhook_dead_letters_total", { webhook });
   else if (kind === "disabled") metrics.set("taskwatch_webhook_disabled", { webhook }, 1);
   else if (kind === "enabled") metrics.set("taskwatch_webhook_disabled", { webhook }, 0);

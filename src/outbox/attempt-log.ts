@@ -1,16 +1,35 @@
+import type { EventType } from "../core/event.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Delivery, Settlement } from "../ports/store.ts";
-import type { DeliveryFact, WebhookReason } from "../ports/telemetry.ts";
+import type { AttemptOutcome, DeliveryFact, WebhookReason } from "../ports/telemetry.ts";
 import type { Attempt } from "./attempt.ts";
 
-/** One line of a webhook's delivery log. */
+/** One line of a webhook's delivery log: one request. No URL's secret part, no body and no secret is in it. */
 export interface RecentAttempt {
   /** Epoch milliseconds of the answer. */
   readonly at: number;
+  readonly outcome: AttemptOutcome;
+  /** Null where no answer came. */
   readonly status: number | null;
+  /** Null where it was delivered. */
   readonly reason: WebhookReason | null;
-  readonly eventId: string;
+  /** What came back in a few words: "HTTP 503", or what broke. */
+  readonly message: string;
+  /** Of the first event of the request; null where it carries alerts. */
+  readonly eventId: string | null;
+  readonly type: EventType | null;
+  /** How many events or alerts it carried. */
+  readonly events: number;
   readonly seconds: number;
+}
+
+/** What one request carried. */
+export interface Carried {
+  readonly eventId: string | null;
+  readonly type: EventType | null;
+  readonly events: number;
+  /** Attempts before this one. */
+  readonly attempts: number;
 }
 
 const KEPT = 20;
@@ -33,26 +52,15 @@ export class AttemptLog {
     return [...this.#recent];
   }
 
-  /** One request, with at least one delivery. */
-  attempted(deliveries: readonly Delivery[], { verdict, status, seconds, message }: Attempt): void {
-    const first = deliveries[0];
-    if (first === undefined) return;
-    const { eventId, attempts } = first;
+  /** One request. */
+  attempted({ eventId, type, events, attempts }: Carried, result: Attempt): void {
+    const { verdict, status, seconds, message } = result;
     const reason = verdict.kind === "delivered" ? null : verdict.reason;
-    this.#recent.push({ at: this.#clock.now(), status, reason, eventId, seconds });
+    const outcome: AttemptOutcome = verdict.kind === "disable" ? "disabled" : verdict.kind;
+    const said = { outcome, status, reason, message, eventId, events, seconds };
+    this.#recent.push({ at: this.#clock.now(), type, ...said });
     if (this.#recent.length > KEPT) this.#recent.shift();
-    this.#emit({
-      kind: "attempt",
-      webhook: this.#webhook,
-      outcome: verdict.kind === "disable" ? "disabled" : verdict.kind,
-      reason,
-      status,
-      message,
-      seconds,
-      attempt: attempts + 1,
-      eventId,
-      events: deliveries.length,
-    });
+    this.#emit({ kind: "attempt", webhook: this.#webhook, attempt: attempts + 1, ...said });
   }
 
   /** Once the store has it. `made` is the attempts that the deliveries do not count yet. */

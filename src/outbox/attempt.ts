@@ -1,6 +1,6 @@
 import type { Clock } from "../ports/clock.ts";
 import type { Sender } from "./deliver.ts";
-import type { Format, FormattedEvent } from "./format.ts";
+import type { Format, FormattedEvent, Message } from "./format.ts";
 import { type Verdict, verdictOf } from "./verdict.ts";
 
 export interface Attempt {
@@ -10,6 +10,8 @@ export interface Attempt {
   readonly message: string;
   /** The beginning of the answer's body; what the receiver wrote, to be shown to the operator only. */
   readonly body: string;
+  /** What the receiver's clock shows, epoch milliseconds; null where it does not say. */
+  readonly date: number | null;
   readonly seconds: number;
 }
 
@@ -21,22 +23,33 @@ export async function attempt(
   clock: Clock,
   signal: AbortSignal,
 ): Promise<Attempt> {
-  const began = clock.monotonic();
   const message = rendered(format, events, clock.now());
-  if (message === null) {
-    const verdict: Verdict = { kind: "refused", reason: "refused" };
-    return { verdict, status: null, message: "the event cannot be rendered", body: "", seconds: 0 };
-  }
+  if (message !== null) return exchange(sender, message, clock, signal, format.judge);
+  const verdict: Verdict = { kind: "refused", reason: "refused" };
+  return { verdict, status: null, message: "the event cannot be rendered", body: "", date: null, seconds: 0 };
+}
+
+/** Sends and judges. Rejects only with the signal's reason. */
+export async function exchange(
+  sender: Sender,
+  message: Message,
+  clock: Clock,
+  signal: AbortSignal,
+  judge?: Format["judge"],
+): Promise<Attempt> {
+  const began = clock.monotonic();
   const answer = await sender.send(message, signal);
   const seconds = (clock.monotonic() - began) / 1000;
-  if (answer.kind === "failed")
-    return { verdict: verdictOf(answer), status: null, message: answer.message, body: "", seconds };
-  const { status, body } = answer;
-  const judgement = judged(format, status, body);
+  if (answer.kind === "failed") {
+    const { message } = answer;
+    return { verdict: verdictOf(answer), status: null, message, body: "", date: null, seconds };
+  }
+  const { status, body, date } = answer;
+  const judgement = judged(judge, status, body);
   if (judgement === null)
-    return { verdict: verdictOf(answer), status, message: `HTTP ${status}`, body, seconds };
+    return { verdict: verdictOf(answer), status, message: `HTTP ${status}`, body, date, seconds };
   const { verdict, detail } = judgement;
-  return { verdict, status, message: `HTTP ${status}, ${detail}`, body, seconds };
+  return { verdict, status, message: `HTTP ${status}, ${detail}`, body, date, seconds };
 }
 
 function rendered(format: Format, events: readonly FormattedEvent[], now: number) {
@@ -47,9 +60,9 @@ function rendered(format: Format, events: readonly FormattedEvent[], now: number
   }
 }
 
-function judged(format: Format, status: number, body: string) {
+function judged(judge: Format["judge"], status: number, body: string) {
   try {
-    return format.judge?.(status, body) ?? null;
+    return judge?.(status, body) ?? null;
   } catch {
     return null;
   }

@@ -3,7 +3,7 @@ import { type Dispatcher, request } from "undici";
 import type { WebhookConfig } from "../config/config.ts";
 import type { Clock } from "../ports/clock.ts";
 import { redactUrl } from "../util/redact-url.ts";
-import { parseRetryAfter } from "../util/retry-after.ts";
+import { httpDate, parseRetryAfter } from "../util/retry-after.ts";
 import type { Message } from "./format.ts";
 import type { Answer } from "./verdict.ts";
 
@@ -50,10 +50,12 @@ export function createSender(
           body: message.body,
           signal: cut.signal,
         });
+        const date = single(headers.date);
         return {
           kind: "answer",
           status: statusCode,
-          retryAfter: parseRetryAfter(single(headers["retry-after"]), single(headers.date), clock.now()),
+          retryAfter: parseRetryAfter(single(headers["retry-after"]), date, clock.now()),
+          date: httpDate(date),
           body: await readBeginning(body),
         };
       } catch (error) {

@@ -1,7 +1,7 @@
 import type { WebhookConfig } from "../config/config.ts";
+import { fingerprint } from "../config/fingerprint.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Notes } from "../ports/store.ts";
-import { fingerprint } from "./fingerprint.ts";
 
 /**
  * Whether a webhook is switched off because its receiver answered 410. Kept in the note `webhook/<name>`, so

@@ -24,6 +24,8 @@ export type Answer =
       readonly status: number;
       /** Milliseconds, as asked for; not capped. */
       readonly retryAfter: number | null;
+      /** What its clock shows, epoch milliseconds; null when it does not say. */
+      readonly date: number | null;
       /** The beginning of the answer's body. */
       readonly body: string;
     }

@@ -281,11 +281,12 @@ export class WebhookWorker {
     const mine: Load[] = [];
     for (const load of loads) if (await this.#mayGo(load.lease, signal)) mine.push(load);
     const deliveries = mine.flatMap((load) => load.deliveries);
-    if (deliveries.length === 0) return false;
+    const [first] = deliveries;
+    if (first === undefined) return false;
     const probe = this.#health.down;
     const events = deliveries.map(({ eventId, type, body }) => ({ id: eventId, type, body }));
     const result = await attempt(format, sender, events, clock, signal);
-    this.#log.attempted(deliveries, result);
+    this.#log.attempted({ ...first, events: deliveries.length }, result);
     this.#health.learn(result, probe);
     if (result.verdict.kind === "disable") {
       this.#switch.disable();

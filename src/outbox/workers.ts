@@ -1,8 +1,8 @@
 import type { WebhookConfig } from "../config/config.ts";
+import { fingerprint } from "../config/fingerprint.ts";
 import type { RecentAttempt } from "./attempt-log.ts";
 import { createSender } from "./deliver.ts";
 import { webhookDispatcher } from "./dispatcher.ts";
-import { fingerprint } from "./fingerprint.ts";
 import type { Format } from "./format.ts";
 import { formatOf } from "./formats/index.ts";
 import { Pace } from "./pace.ts";

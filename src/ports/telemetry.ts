@@ -153,22 +153,28 @@ export type OutboxEvent =
       readonly dead: number;
     };
 
+/** What one request to a webhook came to. */
+export type AttemptOutcome = "delivered" | "refused" | "disabled" | "retry";
+
 /** What the outbox tells. No URL, no body, no secret is in it. */
 export type DeliveryFact =
   /** One request. `attempt` counts from 1. `message` says what came back: "HTTP 503", or what broke. */
   | {
       readonly kind: "attempt";
       readonly webhook: string;
-      readonly outcome: "delivered" | "refused" | "disabled" | "retry";
+      readonly outcome: AttemptOutcome;
       readonly reason: WebhookReason | null;
       readonly status: number | null;
       readonly message: string;
       readonly seconds: number;
       readonly attempt: number;
-      /** Of the first event of the request. */
-      readonly eventId: string;
+      /** Of the first event of the request; null where it carries alerts. */
+      readonly eventId: string | null;
+      /** How many events or alerts it carries. */
       readonly events: number;
     }
+  /** An Alertmanager took alerts: the state, of which no delivery is kept. */
+  | { readonly kind: "posted"; readonly webhook: string; readonly alerts: number }
   | {
       readonly kind: "delivered";
       readonly webhook: string;

@@ -13,11 +13,15 @@ export function parseRetryAfter(
   if (/^\d{1,10}$/.test(text)) return Number(text) * 1000;
   const at = httpDate(text);
   if (at === null) return null;
-  return Math.max(0, at - (httpDate(date?.trim() ?? "") ?? now));
+  return Math.max(0, at - (httpDate(date) ?? now));
 }
 
-/** Only what begins with a weekday: `Date.parse` alone would take "1.5" and "-3" for dates. */
-function httpDate(text: string): number | null {
+/**
+ * Epoch milliseconds of a header such as `Date`; null when absent or unreadable. Only what begins with a weekday:
+ * `Date.parse` alone would take "1.5" and "-3" for dates.
+ */
+export function httpDate(value: string | undefined): number | null {
+  const text = value?.trim() ?? "";
   if (!/^[A-Z][a-z]{2,8},? /.test(text)) return null;
   const at = Date.parse(text);
   return Number.isNaN(at) ? null : at;

@@ -18,7 +18,11 @@ export interface WebhookJson {
     readonly status: number | null;
     /** Null for one that was delivered. */
     readonly reason: string | null;
-    readonly event_id: string;
+    /** Of the first event of the request; null with format alertmanager, which sends no events. */
+    readonly event_id: string | null;
+    readonly type: string | null;
+    /** How many events, or alerts, the request carried. */
+    readonly events: number;
     readonly duration_seconds: number;
   }[];
 }
@@ -39,7 +43,9 @@ export interface WebhookFacts {
     readonly at: number;
     readonly status: number | null;
     readonly reason: string | null;
-    readonly eventId: string;
+    readonly eventId: string | null;
+    readonly type: string | null;
+    readonly events: number;
     readonly seconds: number;
   }[];
 }
@@ -54,11 +60,13 @@ export const webhookJson = (facts: WebhookFacts): WebhookJson => ({
   oldest_pending_at: iso(facts.oldestAt),
   dead_letters: facts.dead,
   attempts: facts.recent
-    .map(({ at, status, reason, eventId, seconds }) => ({
+    .map(({ at, status, reason, eventId, type, events, seconds }) => ({
       at: iso(at),
       status,
       reason,
       event_id: eventId,
+      type,
+      events,
       duration_seconds: seconds,
     }))
     .reverse(),

@@ -12,8 +12,13 @@ const SERVER: Tool = "prometheus-alertmanager";
 /** Labels of one alert; together they are its identity. */
 export type Labels = Readonly<Record<string, string>>;
 
-interface ListedAlert {
+export interface ListedAlert {
   readonly labels: Labels;
+  readonly annotations: Labels;
+  readonly startsAt: string;
+  readonly endsAt: string;
+  readonly updatedAt: string;
+  readonly generatorURL: string;
   readonly fingerprint: string;
   readonly status: { readonly inhibitedBy: readonly string[] };
 }
@@ -31,14 +36,17 @@ export class Alertmanager {
   }
 
   /** Starts it with this configuration file and waits until it listens. Rejects with its log when it does not. */
-  static async start(configFile: string): Promise<Alertmanager> {
+  static async start(
+    configFile: string,
+    { port = 0 }: { readonly port?: number } = {},
+  ): Promise<Alertmanager> {
     const dir = mkdtempSync(join(tmpdir(), "taskwatch-alertmanager-"));
     const child = spawn(
       SERVER,
       [
         `--config.file=${configFile}`,
         `--storage.path=${dir}`,
-        "--web.listen-address=127.0.0.1:0",
+        `--web.listen-address=127.0.0.1:${port}`,
         "--cluster.listen-address=",
       ],
       { stdio: ["ignore", "ignore", "pipe"] },
@@ -70,10 +78,15 @@ export class Alertmanager {
     if (answer.statusCode !== 200) throw new Error(`Alertmanager answered ${answer.statusCode}: ${text}`);
   }
 
+  /** All alerts that last, as it lists them. */
+  async list(): Promise<ListedAlert[]> {
+    const answer = await request(`${this.url}/api/v2/alerts`);
+    return (await answer.body.json()) as ListedAlert[];
+  }
+
   /** All alerts that it holds, each with the labels of those that inhibit it. */
   async alerts(): Promise<{ labels: Labels; inhibitedBy: Labels[] }[]> {
-    const answer = await request(`${this.url}/api/v2/alerts`);
-    const alerts = (await answer.body.json()) as ListedAlert[];
+    const alerts = await this.list();
     const byFingerprint = new Map(alerts.map((alert) => [alert.fingerprint, alert.labels]));
     return alerts.map(({ labels, status }) => ({
       labels,

@@ -7,7 +7,7 @@ import { resolveConfig } from "../../src/config/resolve.ts";
 import { schema } from "../../src/config/schema.ts";
 import { HOOK_SECRET, load, loaded, MINIMAL } from "./support.ts";
 
-/** Parses without the refusal of what is not available yet, so that the mask is ready for it. */
+/** Without the checks, which would want the files to exist. */
 const resolved = (tree: unknown) => resolveConfig(schema.parse(tree));
 
 /** Every scalar as text, as the loader hands it to the schema. */

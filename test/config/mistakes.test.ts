@@ -3,7 +3,6 @@ import { HOOK_SECRET, load, MINIMAL, problems } from "./support.ts";
 
 const DURATION = "a duration, such as 500ms, 30s, 5m, 1h30m, 7d";
 const CRON = 'six cron fields, seconds first, such as "0 */5 * * * *"';
-const NOT_YET = "this one is not available in this version";
 const FORM_WORDS =
   "exactly one form: access_key and secret_key (with security_token for temporary keys), profile, token, " +
   "user with password and domain, or metadata; each secret also as a file";
@@ -136,8 +135,16 @@ const WEBHOOK_MISTAKES: readonly (readonly [text: string, message: string])[] = 
     '10:13: webhooks[0].format: found "slak"; allowed: cloudevents, alertmanager, slack, teams, pagerduty, feishu, dingtalk, wecom, template',
   ],
   [
-    "urls: [https://h/]\n    format: alertmanager",
-    `10:13: webhooks[0].format: found "alertmanager"; allowed: the others: ${NOT_YET}`,
+    "url: https://h/\n    format: alertmanager\n    urls: [https://h/]",
+    "9:5: webhooks[0].url: found one url; allowed: urls, a list",
+  ],
+  [
+    "urls: [https://h/]\n    format: alertmanager\n    group: {}",
+    "11:12: webhooks[0].group: found a map; allowed: off with format alertmanager",
+  ],
+  [
+    "urls: [https://h/]\n    format: alertmanager\n    events: [task.recovered]",
+    "11:13: webhooks[0].events: found none of them; allowed: task.failed, task.stuck or instance.unreachable: format alertmanager sends what lasts",
   ],
   [
     "url: https://h/\n    format: slack\n    secret: hidden",
@@ -230,7 +237,7 @@ const PROJECT_MISTAKES: readonly (readonly [text: string, message: string])[] = 
   ],
   [
     "credentials: hidden",
-    "4:18: projects[0].credentials: found a secret that is not shown; allowed: a map with the keys access_key, secret_key, secret_key_file, security_token, security_token_file, profile, token, token_file, user, password, password_file, domain, metadata",
+    "4:18: projects[0].credentials: found a secret that is not shown; allowed: a map with the keys access_key, access_key_file, secret_key, secret_key_file, security_token, security_token_file, profile, token, token_file, user, password, password_file, domain, metadata",
   ],
   [
     "credentials: { metadata: no }",

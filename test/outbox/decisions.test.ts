@@ -8,7 +8,8 @@ import { redactUrl } from "../../src/util/redact-url.ts";
 import { parseRetryAfter } from "../../src/util/retry-after.ts";
 
 const HOUR = 3_600_000;
-const status = (code: number) => verdictOf({ kind: "answer", status: code, retryAfter: null, body: "" });
+const status = (code: number) =>
+  verdictOf({ kind: "answer", status: code, retryAfter: null, date: null, body: "" });
 const named = (verdict: Verdict): string =>
   verdict.kind === "retry"
     ? `retry ${verdict.group} ${verdict.reason}`

@@ -15,6 +15,8 @@ const FORMAT_KEYS: readonly { key: string; formats: readonly string[]; needed: b
   { key: "content_type", formats: ["template"], needed: false },
   { key: "secret", formats: ["cloudevents", "template", "feishu", "dingtalk"], needed: false },
 ];
+/** Events that begin what lasts. */
+const LASTING: ReadonlySet<string> = new Set(["task.failed", "task.stuck", "instance.unreachable"]);
 const CHAT_FORMATS = ["slack", "teams", "feishu", "dingtalk", "wecom", "template"];
 
 export function checkWebhook(source: Source, path: Path, webhook: TreeMap): void {
@@ -61,6 +63,15 @@ function checkFormat(source: Source, path: Path, webhook: TreeMap, format: strin
   if (format === "cloudevents" && has("secret")) checkSecrets(source, path, webhook.secret ?? null);
   if ((format === "feishu" || format === "dingtalk") && Array.isArray(webhook.secret)) {
     say(source, [...path, "secret"], `one secret: a robot of format ${format} has no other`, "a list");
+  }
+  const { events } = webhook;
+  if (
+    format === "alertmanager" &&
+    Array.isArray(events) &&
+    !events.some((type) => LASTING.has(String(type)))
+  ) {
+    const lasting = [...LASTING].join(", ").replace(/, ([^,]*)$/, " or $1");
+    say(source, [...path, "events"], `${lasting}: format alertmanager sends what lasts`, "none of them");
   }
   if (format === "template") checkTemplate(source, path, webhook);
 }

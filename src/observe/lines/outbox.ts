@@ -52,6 +52,9 @@ function tellDelivery(log: Logger, fact: DeliveryFact, failedAttempts: number): 
         "delivered",
       );
       break;
+    case "posted":
+      log.debug({ webhook, alerts: fact.alerts }, "alerts posted");
+      break;
     case "dead":
       log.warn(
         { webhook, event_id: fact.eventId, type: fact.type, attempts: fact.attempts, reason: fact.reason },

@@ -110,6 +110,6 @@ function judge(status: number, body: string): Judgement | null {
   const detail = `Teams says ${inner}`;
   const told = Number(inner);
   const retryAfter = told === 429 ? SLOW_DOWN_MS : null;
-  const verdict = verdictOf({ kind: "answer", status: told, retryAfter, body: "" });
+  const verdict = verdictOf({ kind: "answer", status: told, retryAfter, date: null, body: "" });
   return verdict.kind === "delivered" ? null : { verdict, detail };
 }

@@ -31,6 +31,7 @@ webhooks:
     url: ${to}/template
     template_file: message.tmpl
     content_type: text/plain
+  - { name: alerts, format: alertmanager, urls: ["${to}/am", "http://127.0.0.1:1/s3cr3t"] }
   - name: grouped
     format: slack
     url: ${to}/grouped
@@ -175,11 +176,68 @@ describe("each format is a configuration away", { timeout: 60_000 }, () => {
     expect(at("/grouped")).toHaveLength(1);
   });
 
-  test("nothing was refused, and nothing waits", async () => {
-    await expect
-      .poll(async () => (await daemon.scrape()).sum("taskwatch_webhook_delivered_total"), { timeout: 20_000 })
-      .toBe(18);
-    expect((await daemon.scrape()).sum("taskwatch_webhook_failures_total")).toBe(0);
+  test("alertmanager: what lasts, at each of its addresses", async () => {
+    await watchers.until(
+      () => (at("/am/api/v2/alerts").flatMap(({ body }) => JSON.parse(body)).length >= 2 ? true : undefined),
+      () => `${at("/am/api/v2/alerts").length} posts`,
+    );
+    const posted = at("/am/api/v2/alerts").flatMap(({ body }) => JSON.parse(body));
+    expect(new Set(posted.map(({ labels }) => labels.task_id))).toEqual(new Set(["t1", "t2"]));
+  });
+
+  test("nothing was refused but by who is not there, and nothing waits", async () => {
+    const delivered = async () =>
+      (await daemon.scrape())
+        .series("taskwatch_webhook_delivered_total")
+        .filter(({ labels }) => labels.webhook !== "alerts")
+        .map(({ value }) => value);
+    await expect.poll(delivered, { timeout: 20_000 }).toEqual(Array(9).fill(2));
+    const failures = (await daemon.scrape())
+      .series("taskwatch_webhook_failures_total")
+      .filter(({ value }) => value > 0)
+      .map(({ labels }) => [labels.webhook, labels.reason]);
+    expect(failures).toEqual([["alerts", "network"]]);
+  });
+
+  test.each([
+    ["events", "/cloudevents", "taskwatch.test"],
+    ["slack", "/slack", '"text":"Test'],
+    ["teams", "/teams", "AdaptiveCard"],
+    ["pagerduty", "/v2/enqueue", '"dedup_key":"dms-taskwatch/test/evt_'],
+    ["feishu", "/feishu", '"sign":'],
+    ["dingtalk", "/dingtalk", '"msgtype":"markdown"'],
+    ["wecom", "/wecom", '"msgtype":"markdown"'],
+    ["own", "/template", "test of webhook own: nothing happened"],
+    ["grouped", "/grouped", '"text":"Test'],
+  ])("webhook test %s sends one marked message and shows the answer", async (name, path, content) => {
+    const before = at(path).length;
+    const { code, stdout, stderr } = await runCli(["webhook", "test", name, "--config", config]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    const answer = TAKEN[path] ?? "";
+    expect(stdout).toMatch(
+      new RegExp(
+        `^sent evt_[0-9a-f]{32} to ${name} at http://127\\.0\\.0\\.1:${receiver.port}/<secret>\ndelivered: HTTP 200.* after [0-9.]+ s\n`,
+      ),
+    );
+    if (answer !== "") expect(stdout).toContain(`answer: ${answer}\n`);
+    expect(at(path).length).toBe(before + 1);
+    expect(at(path).at(-1)?.body).toContain(content);
+  });
+
+  test("webhook test of format alertmanager posts a marked alert to each address; one that takes it is enough", async () => {
+    const { code, stdout } = await runCli(["webhook", "test", "alerts", "--config", config]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(
+      /^sent TaskwatchTest to alerts at \S+\ndelivered: HTTP 200 after [0-9.]+ s\nsent TaskwatchTest to alerts at http:\/\/127\.0\.0\.1:1\/<secret>\nnot delivered: .*ECONNREFUSED/,
+    );
+    expect(stdout).not.toContain("s3cr3t");
+    const [alert] = JSON.parse(at("/am/api/v2/alerts").at(-1)?.body ?? "");
+    expect(alert.labels).toEqual({
+      alertname: "TaskwatchTest",
+      severity: "info",
+      project: "prod",
+      webhook: "alerts",
+    });
   });
 
   test("a reload with a template that cannot work changes nothing and says where it is wrong", async () => {

@@ -1,0 +1,103 @@
+import type { Config } from "../config/config.ts";
+import { fingerprint } from "../config/fingerprint.ts";
+import { Alertmanager, type AlertmanagerOptions } from "./alertmanager.ts";
+import type { Sight } from "./alerts.ts";
+import { Ledger } from "./ledger.ts";
+
+export interface AlertingOptions
+  extends Pick<AlertmanagerOptions, "clock" | "random" | "mine" | "emit" | "onUnforeseen" | "version"> {
+  /** All instances that are watched here. */
+  readonly sights: () => Iterable<Sight>;
+  /** Is nothing known of the instance any more, on a shard that is ours? */
+  readonly isGone: (shard: number, key: string) => boolean;
+}
+
+interface Running {
+  readonly fingerprint: string;
+  readonly alertmanager: Alertmanager;
+}
+
+/** The webhooks of format alertmanager: they are told what lasts, not what happened. */
+export class Alerting {
+  readonly #options: AlertingOptions;
+  #running: ReadonlyMap<string, Running> = new Map();
+  readonly #retiring = new Set<Promise<void>>();
+
+  constructor(options: AlertingOptions) {
+    this.#options = options;
+  }
+
+  /** Makes these the webhooks that are kept up to date. One that is gone is told nothing more: its alerts run out. */
+  apply({ webhooks, server }: Pick<Config, "webhooks" | "server">): void {
+    const before = this.#running;
+    const next = new Map<string, Running>();
+    const begin: Alertmanager[] = [];
+    for (const webhook of webhooks) {
+      if (webhook.format !== "alertmanager") continue;
+      const print = fingerprint([webhook, server.external_url]);
+      const running = before.get(webhook.name);
+      if (running?.fingerprint === print) {
+        next.set(webhook.name, running);
+        continue;
+      }
+      const ledger = running?.alertmanager.ledger ?? new Ledger();
+      const { external_url: externalUrl } = server;
+      const alertmanager = new Alertmanager({ ...this.#options, webhook, externalUrl, ledger });
+      begin.push(alertmanager);
+      next.set(webhook.name, { fingerprint: print, alertmanager });
+    }
+    for (const [name, running] of before) if (next.get(name) !== running) this.#retire(running);
+    this.#running = next;
+    this.look();
+    for (const alertmanager of begin) alertmanager.start();
+  }
+
+  /** Something was committed about one instance. */
+  changed(sight: Sight): void {
+    for (const { alertmanager } of this.#running.values()) {
+      alertmanager.see(sight);
+      alertmanager.wake();
+    }
+  }
+
+  /** Now and then, all of it: commands write beside the daemon, and what they end is to be told too. */
+  look(): void {
+    if (this.#running.size === 0) return;
+    const { sights, isGone, clock } = this.#options;
+    const now = clock.now();
+    const all = [...sights()];
+    const watched = new Set(all.map(({ key }) => key));
+    for (const { alertmanager } of this.#running.values()) {
+      const { ledger } = alertmanager;
+      for (const sight of all) alertmanager.see(sight);
+      ledger.endGone((shard, key) => !watched.has(key) && isGone(shard, key), now);
+      ledger.tidy(now);
+      alertmanager.wake();
+    }
+  }
+
+  /** The shard is, or is about to be, another replica's. */
+  lost(shard: number): void {
+    for (const { alertmanager } of this.#running.values()) alertmanager.ledger.forget(shard);
+  }
+
+  /** @param withinMs Posts that are under way may end within it. */
+  async stop(withinMs: number): Promise<void> {
+    const running = [...this.#running.values()];
+    await Promise.all([...this.#retiring, ...running.map(({ alertmanager }) => alertmanager.stop(withinMs))]);
+  }
+
+  status() {
+    return [...this.#running].map(([name, { alertmanager }]) => ({
+      name,
+      disabled: false,
+      down: alertmanager.down,
+      recent: alertmanager.recent(),
+    }));
+  }
+
+  #retire({ alertmanager }: Running): void {
+    const ended = alertmanager.stop(0).finally(() => this.#retiring.delete(ended));
+    this.#retiring.add(ended);
+  }
+}

@@ -1,0 +1,106 @@
+import type { WebhookConfig } from "../config/config.ts";
+import type { Attempt } from "../outbox/attempt.ts";
+import { AttemptLog, type RecentAttempt } from "../outbox/attempt-log.ts";
+import { OPENS_AFTER } from "../outbox/breaker.ts";
+import { createSender, type Sender } from "../outbox/deliver.ts";
+import { webhookDispatcher } from "../outbox/dispatcher.ts";
+import type { Clock, Random } from "../ports/clock.ts";
+import type { DeliveryFact } from "../ports/telemetry.ts";
+import { type Alert, alertsFor, type Sight } from "./alerts.ts";
+import type { Ledger } from "./ledger.ts";
+import { Poster } from "./poster.ts";
+
+export interface AlertmanagerOptions {
+  readonly webhook: WebhookConfig;
+  readonly externalUrl: string;
+  /** Outlives a changed configuration, so that what is no alert of the new one is ended. */
+  readonly ledger: Ledger;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Whether the shard's lease, by its local deadline, still is this replica's. */
+  readonly mine: (shard: number) => boolean;
+  readonly emit: (fact: DeliveryFact) => void;
+  readonly onUnforeseen: (error: unknown) => void;
+  /** Of the program, for the user agent. */
+  readonly version: string;
+}
+
+/** One webhook of format alertmanager: what lasts, kept up to date at each of its addresses, none of which waits for another. */
+export class Alertmanager {
+  readonly ledger: Ledger;
+  readonly #webhook: string;
+  readonly #alertsOf: (sight: Sight) => readonly Alert[];
+  readonly #clock: Clock;
+  readonly #emit: (fact: DeliveryFact) => void;
+  readonly #log: AttemptLog;
+  readonly #sender: Sender;
+  readonly #posters: readonly Poster[];
+  /** Failed posts in a row, by address. */
+  readonly #failures: number[];
+  #down = false;
+
+  constructor(options: AlertmanagerOptions) {
+    const { webhook, externalUrl, ledger, clock, emit, version } = options;
+    this.ledger = ledger;
+    this.#webhook = webhook.name;
+    this.#alertsOf = alertsFor(webhook, externalUrl);
+    this.#clock = clock;
+    this.#emit = emit;
+    this.#log = new AttemptLog(webhook.name, clock, emit);
+    this.#sender = createSender(webhook, webhookDispatcher(webhook), clock, version);
+    this.#failures = webhook.urls.map(() => 0);
+    this.#posters = webhook.urls.map(
+      (url, index) =>
+        new Poster({
+          ...options,
+          url: url.reveal(),
+          sender: this.#sender,
+          retry: webhook.retry,
+          onAttempt: (attempt, alerts, failures) => this.#attempted(index, attempt, alerts, failures),
+        }),
+    );
+  }
+
+  /** No address takes anything. */
+  get down(): boolean {
+    return this.#down;
+  }
+
+  /** The last attempts, the oldest first. */
+  recent(): readonly RecentAttempt[] {
+    return this.#log.recent();
+  }
+
+  start(): void {
+    for (const poster of this.#posters) poster.start();
+  }
+
+  see(sight: Sight): void {
+    this.ledger.set(sight, this.#alertsOf(sight), this.#clock.now());
+  }
+
+  /** What was seen is to be posted. */
+  wake(): void {
+    for (const poster of this.#posters) poster.wake();
+  }
+
+  /** Posts that are under way may end within the time. Never rejects. */
+  async stop(withinMs: number): Promise<void> {
+    await Promise.all(this.#posters.map((poster) => poster.stop(withinMs)));
+    await this.#sender.close();
+  }
+
+  #attempted(address: number, attempt: Attempt, alerts: number, failures: number): void {
+    const delivered = attempt.verdict.kind === "delivered";
+    this.#log.attempted({ eventId: null, type: null, events: alerts, attempts: failures }, attempt);
+    if (delivered) this.#emit({ kind: "posted", webhook: this.#webhook, alerts });
+    this.#failures[address] = delivered ? 0 : failures + 1;
+    const down = this.#failures.every((count) => count >= OPENS_AFTER);
+    if (down === this.#down) return;
+    this.#down = down;
+    const { verdict } = attempt;
+    if (!down) this.#emit({ kind: "breaker_closed", webhook: this.#webhook });
+    else if (verdict.kind !== "delivered" && verdict.kind !== "disable")
+      this.#emit({ kind: "breaker_opened", webhook: this.#webhook, reason: verdict.reason });
+  }
+}

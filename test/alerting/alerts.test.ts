@@ -1,0 +1,189 @@
+import { describe, expect, test } from "vitest";
+import { type Alert, alertsFor, type Sight } from "../../src/alerting/alerts.ts";
+import { LASTS_MS, Ledger, postable } from "../../src/alerting/ledger.ts";
+import type { WebhookConfig } from "../../src/config/config.ts";
+import { MATCH_ALL } from "../../src/config/match.ts";
+import type { TaskState } from "../../src/core/state.ts";
+import { record, T0, task } from "../observe/views.ts";
+
+type Routing = Pick<WebhookConfig, "events" | "match">;
+
+const ALL: Routing = { events: ["task.failed", "task.stuck", "instance.unreachable"], match: MATCH_ALL };
+const THRESHOLD = { seconds: 1200, source: "by_task", samples: 0 } as const;
+const VERDICT = {
+  kind: "running_too_long",
+  since: T0 - 5,
+  threshold: THRESHOLD,
+  announcedAt: T0 - 5,
+} as const;
+const MUTED = { eventId: "evt_1", sequence: 1, until: T0 + 1 };
+const DOWN = { since: T0 - 7, cause: "timeout", informed: [], muted: null } as const;
+
+const failed = (over: Partial<TaskState> = {}) => task({ status: "FAILED", failedAt: T0 - 9, ...over });
+const stuck = (over: Partial<TaskState> = {}) => task({ verdict: VERDICT, ...over });
+
+function sight(tasks: readonly TaskState[], over: Parameters<typeof record>[0] = {}): Sight {
+  const { instanceId: id, name, engine } = record();
+  return {
+    key: `p/${id}`,
+    shard: 3,
+    project: { name: "prod", region: "eu-west-101" },
+    instance: { id, name, engine },
+    state: { record: record(over), tasks: new Map(tasks.map((one) => [one.id, one])) },
+  };
+}
+
+const names = (alerts: readonly Alert[]) =>
+  alerts.map(({ labels }) => [labels.alertname, labels.task_id].filter(Boolean).join(" "));
+const namesOf = (one: Sight, routing: Partial<Routing> = {}) =>
+  names(alertsFor({ ...ALL, ...routing }, "")(one));
+
+describe("what lasts on an instance", () => {
+  test("is each open failure, each stuck task and that it cannot be reached; nothing else", () => {
+    const tasks = [
+      task({ id: "runs" }),
+      task({ id: "done", status: "SUCCESS" }),
+      failed({ id: "baseline", failedAt: null }),
+      failed({ id: "f1" }),
+      failed({ id: "f2" }),
+      stuck({ id: "s1" }),
+      stuck({ id: "known", acknowledged: { by: "ana", at: T0, reason: null } }),
+    ];
+    expect(namesOf(sight(tasks, { unreachable: DOWN }))).toEqual([
+      "DmsTaskFailed f1",
+      "DmsTaskFailed f2",
+      "DmsTaskStuck s1",
+      "DmsInstanceUnreachable",
+    ]);
+    expect(namesOf(sight([]))).toEqual([]);
+  });
+
+  test("has the labels that route and tell apart, and begins with the commit", () => {
+    const [alert] = alertsFor(ALL, "https://tw.example.org")(sight([stuck({ id: "s1" })]));
+    expect(alert).toEqual({
+      labels: {
+        alertname: "DmsTaskStuck",
+        severity: "critical",
+        project: "prod",
+        instance_id: record().instanceId,
+        instance_name: "orders",
+        engine: "kafka",
+        task_name: "modifyAutoTopic",
+        task_id: "s1",
+      },
+      annotations: {
+        summary: "A background task of a message-queue instance is stuck.",
+        description: `Task modifyAutoTopic (s1) on instance orders (${record().instanceId}) of project prod is stuck: running_too_long, over 20m.`,
+        runbook_url: expect.stringMatching(/\/docs\/runbook\.md#dmstaskstuck$/),
+      },
+      startsAt: VERDICT.since,
+      url: "https://tw.example.org/#/tasks/s1",
+    });
+  });
+
+  test("is not told while maintenance holds it back", () => {
+    const tasks = [failed({ id: "f", muted: MUTED }), stuck({ id: "s", muted: MUTED })];
+    expect(namesOf(sight(tasks, { unreachable: { ...DOWN, muted: MUTED } }))).toEqual([]);
+  });
+
+  test("goes to a webhook by its events and its match", () => {
+    const all = sight([failed({ id: "f", name: "resizeInstance" }), stuck({ id: "s" })], {
+      unreachable: DOWN,
+    });
+    const match = (over: Partial<Routing["match"]>): Partial<Routing> => ({
+      match: { ...MATCH_ALL, ...over },
+    });
+    expect(namesOf(all, { events: ["task.stuck"] })).toEqual(["DmsTaskStuck s"]);
+    expect(namesOf(all, { events: ["task.recovered", "instance.reachable"] })).toEqual([]);
+    expect(namesOf(all, match({ task: ["resize*"] }))).toEqual(["DmsTaskFailed f"]);
+    expect(namesOf(all, match({ instance: ["other-*"] }))).toEqual([]);
+    expect(namesOf(all, match({ instance: ["ord*"], engine: ["kafka"], region: ["eu-*"] }))).toHaveLength(3);
+    expect(namesOf(all, match({ project: ["test"] }))).toEqual([]);
+  });
+
+  test("is one line of text in each label, whatever the cloud calls it", () => {
+    const [alert] = alertsFor(ALL, "")(sight([failed({ name: `a\n"}\u202e\ud800${"x".repeat(500)}` })]));
+    expect(alert?.labels.task_name).toMatch(/^a "\} \ufffdx+$/);
+    expect(alert?.labels.task_name?.length).toBeLessThanOrEqual(200);
+  });
+});
+
+describe("the ledger", () => {
+  const [one, two] = alertsFor(ALL, "")(sight([failed({ id: "1" }), failed({ id: "2" })])) as [Alert, Alert];
+  const place = { key: "k", shard: 1 };
+  const told = (ledger: Ledger) =>
+    [...ledger.entries.values()].map(({ alert, endedAt }) => [alert.labels.task_id, endedAt]);
+
+  test("knows what is over because it was there, and tells it until it would have ended by itself", () => {
+    const ledger = new Ledger();
+    ledger.set(place, [one, two], T0);
+    ledger.set(place, [two], T0 + 10);
+    expect(told(ledger)).toEqual([
+      ["1", T0 + 10],
+      ["2", null],
+    ]);
+    ledger.set(place, [two], T0 + 20);
+    ledger.tidy(T0 + 10 + LASTS_MS);
+    expect(told(ledger)).toHaveLength(2);
+    ledger.tidy(T0 + 11 + LASTS_MS);
+    expect(told(ledger)).toEqual([["2", null]]);
+  });
+
+  test("makes another entry for what is news, and none for what is not", () => {
+    const ledger = new Ledger();
+    const entry = () => ledger.entries.get(JSON.stringify(one.labels));
+    ledger.set(place, [one], T0);
+    const first = entry();
+    ledger.set(place, [{ ...one }], T0 + 1);
+    expect(entry()).toBe(first);
+    ledger.set(place, [{ ...one, annotations: { summary: "another" } }], T0 + 2);
+    expect(entry()).not.toBe(first);
+    ledger.set(place, [], T0 + 3);
+    ledger.set(place, [{ ...one, startsAt: T0 + 4 }], T0 + 4);
+    expect(entry()).toMatchObject({ endedAt: null, alert: { startsAt: T0 + 4 } });
+  });
+
+  test("ends what was on an instance that is gone, and only that", () => {
+    const ledger = new Ledger();
+    ledger.set(place, [one], T0);
+    ledger.set({ key: "stays", shard: 2 }, [two], T0);
+    ledger.endGone((shard, key) => shard === 1 && key === "k", T0 + 5);
+    ledger.endGone((shard, key) => shard === 1 && key === "k", T0 + 9);
+    expect(told(ledger)).toEqual([
+      ["1", T0 + 5],
+      ["2", null],
+    ]);
+  });
+
+  test("says nothing, not even an end, of a shard that is another's", () => {
+    const ledger = new Ledger();
+    ledger.set(place, [one], T0);
+    ledger.set({ key: "stays", shard: 2 }, [two], T0);
+    ledger.forget(1);
+    expect(told(ledger)).toEqual([["2", null]]);
+  });
+});
+
+describe("as Alertmanager takes it", () => {
+  const [alert] = alertsFor(ALL, "")(sight([failed()])) as [Alert];
+  const at = (ms: number) => new Date(ms).toISOString();
+
+  test("it ends twenty minutes ahead while it lasts, and when it was seen to be over", () => {
+    expect(postable({ alert, endedAt: null }, T0)).toEqual({
+      labels: alert.labels,
+      annotations: alert.annotations,
+      startsAt: at(T0 - 9),
+      endsAt: at(T0 + LASTS_MS),
+    });
+    expect(postable({ alert, endedAt: T0 - 1 }, T0 + 60_000)).toMatchObject({ endsAt: at(T0 - 1) });
+  });
+
+  test("no end lies ahead of its clock, and none before the beginning", () => {
+    const behind = T0 - 600_000;
+    expect(postable({ alert, endedAt: T0 }, behind)).toMatchObject({
+      startsAt: at(behind),
+      endsAt: at(behind),
+    });
+    expect(postable({ alert, endedAt: null }, behind)).toMatchObject({ endsAt: at(behind + LASTS_MS) });
+  });
+});
