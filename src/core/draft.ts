@@ -5,7 +5,7 @@ import { type EventType, eventId, type Resolution, type TaskwatchEvent } from ".
 import { spell } from "./reason.ts";
 import { inform, route } from "./routing.ts";
 import type { Rules } from "./rules.ts";
-import type { InstanceRecord, InstanceState, TaskState } from "./state.ts";
+import type { InstanceRecord, InstanceState, MutedOpening, TaskState } from "./state.ts";
 
 export type Editable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -155,6 +155,10 @@ export function tellClosing(
   });
 }
 
+/** When the maintenance ended that held an opening back: as planned, or before, where the window was taken away. */
+export const mutedUntilOf = ({ until }: MutedOpening, now: number): string | null =>
+  iso(Math.min(until, now));
+
 /** Sends the opening that maintenance held back, under its own id and sequence, once the window is over. */
 export function releaseMuted(draft: Draft, task: TaskState): void {
   const { muted } = task;
@@ -174,7 +178,7 @@ export function releaseMuted(draft: Draft, task: TaskState): void {
     reason: `still ${type === "task.failed" ? "failed" : `stuck (${verdict?.kind})`} after maintenance, ${spell((draft.now - began) / 1000)} after it began`,
     verdict: verdict?.kind ?? null,
     threshold: verdict?.threshold ?? null,
-    muted_until: iso(muted.until),
+    muted_until: mutedUntilOf(muted, draft.now),
   });
   const webhooks = route(draft.rules.webhooks, { type, data });
   draft.events.push({ id: muted.eventId, type, time: draft.now, data, webhooks });

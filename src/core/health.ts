@@ -1,6 +1,7 @@
 import { type Cause, INSTANCE_ONLY_CAUSES } from "./cause.ts";
 import { count } from "./counts.ts";
 import { type EventDetail, instanceData, iso, projectData } from "./data.ts";
+import { mutedUntilOf } from "./draft.ts";
 import { type EventData, type EventType, eventId, type TaskwatchEvent } from "./event.ts";
 import { spell } from "./reason.ts";
 import { route } from "./routing.ts";
@@ -242,7 +243,7 @@ function release(record: InstanceRecord, scope: Scope): HealthDecision {
     reason: `still unreachable (${cause}) after maintenance`,
     cause,
     since: iso(since),
-    muted_until: iso(muted.until),
+    muted_until: mutedUntilOf(muted, scope.now),
   });
   const webhooks = route(scope.rules.webhooks, { type, data });
   return {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { judgeFailures } from "../../src/core/failures.ts";
+import { releaseInstance } from "../../src/core/health.ts";
 import { HOUR, MINUTE, only, poll, rulesOf, seen, stateOf, T0, types } from "./support.ts";
 
 const END = T0 + HOUR;
@@ -96,6 +97,16 @@ describe("when the window ends", () => {
       type: "task.failed",
       webhooks: ["ops"],
     });
+  });
+
+  it("one that is taken out of the configuration ends there and then", () => {
+    const { state } = poll(stateOf(), [failed], { rules });
+    const now = T0 + MINUTE;
+    const ended = new Date(now).toISOString();
+    expect(only(poll(state, [failed], { now }).decision.events).data.muted_until).toBe(ended);
+    const held = { eventId: "e", sequence: 0, until: END };
+    const down = stateOf([], { unreachable: { since: T0, cause: "timeout", informed: [], muted: held } });
+    expect(only(releaseInstance(down.record, rulesOf(), now).events).data.muted_until).toBe(ended);
   });
 
   it("only the last stage of an incident is sent", () => {
