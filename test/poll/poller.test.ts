@@ -22,7 +22,10 @@ afterEach(async () => {
 });
 
 /** One instance, polled every second; `list` is what the cloud answers, `committed` what follows a commit. */
-async function scene(hooks: { readonly list?: () => Listing["tasks"]; readonly committed?: () => void }) {
+async function scene(hooks: {
+  readonly list?: () => Listing["tasks"] | Promise<Listing["tasks"]>;
+  readonly committed?: () => void;
+}) {
   const clock = new ManualClock();
   const store = await openStore(
     { url: "sqlite::memory:", keyPrefix: "t", shards: 4 },
@@ -31,7 +34,9 @@ async function scene(hooks: { readonly list?: () => Listing["tasks"]; readonly c
   ends.push(() => store.close());
   const shard = await Shard.open(store.state, await leaseOf(store), clock.monotonic() + 600_000);
   const finished: Finished[] = [];
+  let merged = 0;
   const emit = (event: { readonly kind: string }) => {
+    if (event.kind === "poll.merged") merged += 1;
     if (event.kind === "poll.finished") finished.push(event as Finished);
   };
   const committed = () => hooks.committed?.();
@@ -51,7 +56,7 @@ async function scene(hooks: { readonly list?: () => Listing["tasks"]; readonly c
     source: {
       cloudOffset: 0,
       async list(_: string, window: Window) {
-        const tasks = hooks.list?.() ?? [];
+        const tasks = (await hooks.list?.()) ?? [];
         return {
           tasks,
           malformed: [],
@@ -93,6 +98,15 @@ async function scene(hooks: { readonly list?: () => Listing["tasks"]; readonly c
   poller.gained(shard);
   return {
     shard,
+    finished,
+    get merged() {
+      return merged;
+    },
+    /** A second goes by, whatever is polled in it. */
+    async pass() {
+      poller.tick();
+      await clock.advance(1_000);
+    },
     /** A second goes by; resolves with the poll that it brought. */
     async second(): Promise<Finished> {
       const before = finished.length;
@@ -139,4 +153,34 @@ test("so is one whose state is broken, and the shard is not kept waiting for it"
   tasks.set("t2", null);
   expect(await second()).toMatchObject({ complete: false, error: expect.any(TypeError) });
   await shard.end();
+});
+
+test("an instance that answers slowly is polled once at a time; what falls due meanwhile is one poll more, late by all of it", async () => {
+  let asked = 0;
+  let asking = 0;
+  let most = 0;
+  let answer = Promise.withResolvers<Listing["tasks"]>();
+  const slow = await scene({
+    async list() {
+      asked += 1;
+      asking += 1;
+      most = Math.max(most, asking);
+      try {
+        return await answer.promise;
+      } finally {
+        asking -= 1;
+      }
+    },
+  });
+  for (let second = 0; second < 10; second++) await slow.pass();
+  expect([asked, slow.finished.length]).toEqual([1, 0]);
+  const first = answer;
+  answer = Promise.withResolvers();
+  first.resolve([]);
+  await expect.poll(() => asked, { timeout: 20_000 }).toBe(2);
+  answer.resolve([]);
+  await expect.poll(() => slow.finished.length, { timeout: 20_000 }).toBe(2);
+  expect(most).toBe(1);
+  expect(slow.merged).toBeGreaterThanOrEqual(7);
+  expect(slow.finished[1]?.lagSeconds).toBeGreaterThanOrEqual(7);
 });
