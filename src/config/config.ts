@@ -1,4 +1,4 @@
-import { EVENT_TYPES, type EventType } from "../core/event.ts";
+import type { EventType } from "../core/event.ts";
 import type { Engine } from "../core/task.ts";
 import type { Secret } from "./secret.ts";
 
@@ -10,10 +10,6 @@ import type { Secret } from "./secret.ts";
 
 export const ENGINES = ["kafka", "rabbitmq", "rocketmq"] as const satisfies readonly Engine[];
 export type { Engine };
-
-/** What a webhook can subscribe to: every event but `test`, which is sent on demand to one webhook. */
-export type SubscribableEvent = Exclude<EventType, "test">;
-export const SUBSCRIBABLE_EVENTS = EVENT_TYPES.filter((type): type is SubscribableEvent => type !== "test");
 
 export const FORMATS = [
   "cloudevents",
@@ -175,7 +171,8 @@ export interface WebhookConfig {
   /** Signing secrets; several while rotating, none means unsigned. */
   readonly secrets: readonly Secret[];
   readonly format: WebhookFormat;
-  readonly events: readonly SubscribableEvent[];
+  /** `test` may be named and changes nothing: it is sent on demand, whatever a webhook takes. */
+  readonly events: readonly EventType[];
   readonly match: MatchConfig;
   readonly headers: Readonly<Record<string, Secret>>;
   readonly auth: AuthConfig | null;

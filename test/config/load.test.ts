@@ -7,6 +7,7 @@ import type { Config } from "../../src/config/config.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { formatProblem } from "../../src/config/problem.ts";
 import { plainInstance } from "../../src/config/resolve.ts";
+import { EVENT_TYPES } from "../../src/core/event.ts";
 import { HOOK_SECRET, type load, loaded, MINIMAL, problems } from "./support.ts";
 
 const SECOND = 1000;
@@ -185,6 +186,13 @@ describe("values", () => {
       2 * MINUTE,
       2 * MINUTE,
     ]);
+  });
+});
+
+describe("the events of a webhook", () => {
+  it("may be any type that there is", async () => {
+    const text = `${MINIMAL}webhooks: [{ name: ops, url: "https://h.example/", events: [${EVENT_TYPES.join(", ")}] }]\n`;
+    expect((await config(text)).webhooks[0]?.events).toEqual(EVENT_TYPES);
   });
 });
 

@@ -11,8 +11,6 @@ export interface RawInstance {
   readonly engine: string;
 }
 
-const SUBSCRIBABLE = EVENT_TYPES.filter((type) => type !== "test");
-
 /** The instances of a simulated project. */
 export function instancesOf(simulator: Simulator, project = 0): RawInstance[] {
   const projects = simulator.control.projects() as { id: string; instances: RawInstance[] }[];
@@ -40,7 +38,7 @@ export function webhookOf(inbox: Inbox, overrides: RawConfig = {}): RawConfig {
     name: "ops",
     url: inbox.url,
     secret: INBOX_SECRET,
-    events: SUBSCRIBABLE,
+    events: EVENT_TYPES,
     retry: { min: "50ms", max: "1s" },
     ...overrides,
   };

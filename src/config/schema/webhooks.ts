@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { FORMATS, GROUP_KEYS, SUBSCRIBABLE_EVENTS, type SubscribableEvent } from "../config.ts";
+import { EVENT_TYPES, type EventType } from "../../core/event.ts";
+import { FORMATS, GROUP_KEYS } from "../config.ts";
 import { auth, clientTls, match } from "./common.ts";
 import {
   content,
@@ -16,7 +17,7 @@ import {
 import { list, mapOf, object, oneOrMany } from "./shapes.ts";
 import { webhookUrl } from "./urls.ts";
 
-const DEFAULT_EVENTS: readonly SubscribableEvent[] = [
+const DEFAULT_EVENTS: readonly EventType[] = [
   "task.failed",
   "task.stuck",
   "task.recovered",
@@ -66,7 +67,7 @@ export const webhook = object({
   urls: list(webhookUrl(TEXT_OR_FILE), "URLs").optional(),
   secret: oneOrMany(secretOrFile("a signing secret"), "signing secrets").optional(),
   format: oneOf(FORMATS).prefault("cloudevents"),
-  events: list(oneOf(SUBSCRIBABLE_EVENTS), "event types").prefault([...DEFAULT_EVENTS]),
+  events: list(oneOf(EVENT_TYPES), "event types").prefault([...DEFAULT_EVENTS]),
   match: match().optional(),
   headers: headers.prefault({}),
   auth: auth().optional(),
