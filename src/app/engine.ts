@@ -3,6 +3,7 @@ import type { Config } from "../config/config.ts";
 import type { TaskwatchEvent } from "../core/event.ts";
 import type { Rules } from "../core/rules.ts";
 import type { InstanceRecord } from "../core/state.ts";
+import { Upkeep } from "../outbox/upkeep.ts";
 import { WebhookWorkers } from "../outbox/workers.ts";
 import { startTicker } from "../platform/ticker.ts";
 import { Knowledges } from "../poll/knowledge.ts";
@@ -66,6 +67,7 @@ export class Engine {
   readonly #poller: Poller;
   readonly #keeper: ShardKeeper;
   readonly #workers: WebhookWorkers;
+  readonly #upkeep: Upkeep;
   readonly #alerting: Alerting;
   readonly #leavers: Leavers;
   readonly #maintenance: MaintenanceWatch;
@@ -124,6 +126,7 @@ export class Engine {
       },
     });
     const owned = () => this.#keeper.owned.values();
+    const leases = () => [...owned()].map((shard) => shard.lease);
     this.#knowledge = new Knowledges(owned);
     const tallies = new Tallies({ notes: store.notes, member, members: () => this.#keeper.members });
     this.#reach = new Reach({ emit, tallies, committed });
@@ -142,11 +145,12 @@ export class Engine {
       notes: store.notes,
       clock,
       random,
-      leases: () => [...owned()].map((shard) => shard.lease),
+      leases,
       stillMine: (lease) => this.#keeper.stillMine(lease),
       emit: (fact) => emit({ kind: "outbox", fact }),
       version,
     });
+    this.#upkeep = new Upkeep({ outbox: store.outbox, clock, leases, emit });
     this.#alerting = new Alerting({
       sights: () => sightsOf(this.#poller.watched),
       isGone: (number, key) => {
@@ -211,6 +215,7 @@ export class Engine {
   /** Throws `UsageError` before anything is touched. */
   apply(config: Config): void {
     this.#workers.apply(config.webhooks);
+    this.#upkeep.apply(config.webhooks);
     this.#config = config;
     this.#common = commonRules(config);
     this.#maintenance.apply(config, this.#common);
@@ -334,19 +339,8 @@ export class Engine {
   }
 
   async #count(): Promise<void> {
-    const { store, emit } = this.#options;
-    const sums = new Map<string, { pending: number; oldestAt: number | null; dead: number }>();
-    for (const { name } of this.#config.webhooks) sums.set(name, { pending: 0, oldestAt: null, dead: 0 });
-    for (const shard of this.#keeper.owned.values()) {
-      for (const { webhook, pending, oldestAt, dead } of await store.outbox.counts(shard.number)) {
-        const sum = sums.get(webhook);
-        if (!sum) continue;
-        sum.pending += pending;
-        sum.dead += dead;
-        if (oldestAt !== null) sum.oldestAt = Math.min(sum.oldestAt ?? oldestAt, oldestAt);
-      }
-    }
-    for (const [webhook, sum] of sums) emit({ kind: "outbox.counts", webhook, ...sum });
+    const { emit } = this.#options;
+    await this.#upkeep.count();
     this.#tellLoad();
     for (const project of this.#targets.projects) {
       const entries = this.#knowledge.entries(project.id);
@@ -381,12 +375,7 @@ export class Engine {
     for (const shard of this.#keeper.owned.values()) await shard.flush();
   }
 
-  async #prune(): Promise<void> {
-    const { store, clock } = this.#options;
-    const now = clock.now();
-    const dead = new Map(this.#config.webhooks.map(({ name, dead_letters }) => [name, now - dead_letters]));
-    for (const shard of this.#keeper.owned.values()) {
-      await store.outbox.prune(shard.lease, now - this.#config.store.keep_events, dead);
-    }
+  #prune(): Promise<void> {
+    return this.#upkeep.prune(this.#options.clock.now() - this.#config.store.keep_events);
   }
 }

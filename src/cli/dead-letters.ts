@@ -1,7 +1,7 @@
 import { iso } from "../core/data.ts";
 import { UsageError } from "../errors.ts";
 import { systemClock } from "../platform/clock.ts";
-import type { DeadLetter } from "../ports/store.ts";
+import type { DeadLetter, DeadLetterPage, Outbox, Store } from "../ports/store.ts";
 import { plural, timeText } from "../views/text.ts";
 import { type ConfigArgs, mustLoad } from "./config.ts";
 import type { ExitCode, Io } from "./io.ts";
@@ -9,17 +9,51 @@ import { jsonText } from "./printable.ts";
 import { withStore } from "./store.ts";
 import { type Column, renderTable } from "./table.ts";
 
+/** Dead letters in memory at once. */
+const PAGE = 500;
+
 /** What could not be delivered, the oldest first. */
 export async function listDeadLetters(
   args: ConfigArgs & { readonly json?: boolean },
   io: Io,
 ): Promise<ExitCode> {
   const { config } = await mustLoad(args, io);
-  const letters = await withStore(config, ({ outbox }) => outbox.deadLetters());
-  if (args.json) io.out(jsonText({ dead_letters: letters.map(letterJson) }));
-  else if (letters.length === 0) io.out("no dead letters");
-  else for (const line of renderTable(COLUMNS, letters.map(row), null)) io.out(line);
+  await withStore(config, (store) => (args.json ? listJson(store, io) : listTable(store, io)));
   return 0;
+}
+
+/** The columns are as wide as the widest of all, so the rows are kept; the bodies are not. */
+async function listTable({ outbox }: Store, io: Io): Promise<void> {
+  const rows: (readonly string[])[] = [];
+  for await (const letters of pagesOf(outbox)) for (const letter of letters) rows.push(row(letter));
+  if (rows.length === 0) io.out("no dead letters");
+  else for (const line of renderTable(COLUMNS, rows, null)) io.out(line);
+}
+
+/** One JSON document, written page by page. */
+async function listJson({ outbox }: Store, io: Io): Promise<void> {
+  io.out('{\n  "dead_letters": [');
+  // One behind, for the last one is followed by no comma.
+  let last: string | null = null;
+  for await (const letters of pagesOf(outbox)) {
+    for (const letter of letters) {
+      if (last !== null) io.out(`${last},`);
+      last = jsonText(letterJson(letter)).replace(/^/gm, "    ");
+    }
+  }
+  if (last !== null) io.out(last);
+  io.out("  ]\n}");
+}
+
+async function* pagesOf(outbox: Outbox): AsyncGenerator<readonly DeadLetter[], void, undefined> {
+  for (let after: string | null | undefined; after !== null; ) {
+    const page: DeadLetterPage = await outbox.deadLetters({
+      limit: PAGE,
+      ...(after === undefined ? {} : { after }),
+    });
+    yield page.letters;
+    after = page.next;
+  }
 }
 
 /** Puts dead letters back, all without ids; the daemon delivers them. */

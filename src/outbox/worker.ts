@@ -43,7 +43,7 @@ const STOP_GRACE_MS = 200;
 /** Dead letters of a disabled webhook settled in one write. */
 const BURIED_AT_ONCE = 100;
 /** As a claim's "now": heads of lanes whatever their due time. */
-const WHATEVER_IS_DUE = Number.MAX_SAFE_INTEGER;
+export const WHATEVER_IS_DUE = Number.MAX_SAFE_INTEGER;
 
 /**
  * Delivers what is pending for one webhook, from all shards of this replica: claims heads of lanes, sends at

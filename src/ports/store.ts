@@ -137,8 +137,8 @@ export interface Outbox {
   ): Promise<"ok" | "fenced">;
   /** Of one shard, per webhook with anything in it, sorted by its name. */
   counts(shard: number): Promise<readonly OutboxCount[]>;
-  /** Of all shards, the oldest first. */
-  deadLetters(): Promise<readonly DeadLetter[]>;
+  /** Of all shards, the oldest first, in pages: bodies are large. */
+  deadLetters(query: DeadLetterQuery): Promise<DeadLetterPage>;
   /**
    * Puts dead letters back as due deliveries, same id, same body, no attempts; all when `ids` is null. They go
    * by a lane beside their old one, in their old order, so they neither wait for its later events nor hold
@@ -164,6 +164,19 @@ export interface OutboxCount {
   /** The least `since` of what is pending; null when nothing is. */
   readonly oldestAt: number | null;
   readonly dead: number;
+}
+
+export interface DeadLetterQuery {
+  /** Opaque, from an earlier page; absent for the first. */
+  readonly after?: string;
+  readonly limit: number;
+}
+
+export interface DeadLetterPage {
+  /** At most `limit`; fewer, or none, do not say that there is no next page. */
+  readonly letters: readonly DeadLetter[];
+  /** Null when there are no more. What is dropped or replayed in between moves nothing. */
+  readonly next: string | null;
 }
 
 export interface DeadLetter {

@@ -192,6 +192,16 @@ export type DeliveryFact =
       readonly attempts: number;
       readonly reason: string;
     }
+  /** Deliveries wait for a webhook that is not configured any more. */
+  | {
+      readonly kind: "orphaned";
+      readonly webhook: string;
+      readonly events: number;
+      /** Until they become dead letters. */
+      readonly graceSeconds: number;
+    }
+  /** They are dead letters now. */
+  | { readonly kind: "buried"; readonly webhook: string; readonly events: number }
   | { readonly kind: "disabled"; readonly webhook: string }
   | { readonly kind: "enabled"; readonly webhook: string }
   /** It is only probed from now on. */

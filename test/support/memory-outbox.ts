@@ -1,5 +1,6 @@
 import type {
   DeadLetter,
+  DeadLetterPage,
   Delivery,
   EventWrite,
   Lease,
@@ -138,8 +139,8 @@ export class MemoryOutbox implements Outbox {
     });
   }
 
-  async deadLetters(): Promise<readonly DeadLetter[]> {
-    return [...this.dead];
+  async deadLetters(): Promise<DeadLetterPage> {
+    return { letters: [...this.dead], next: null };
   }
 
   async replay(ids: readonly string[] | null, now: number): Promise<readonly string[]> {
@@ -156,7 +157,15 @@ export class MemoryOutbox implements Outbox {
     return found.map(({ eventId }) => eventId);
   }
 
-  async prune(): Promise<"ok" | "fenced"> {
+  /** When each webhook's dead letters were asked to go, call by call. */
+  readonly prunings: (readonly (readonly [webhook: string, before: number])[])[] = [];
+
+  async prune(
+    _lease: Lease,
+    _eventsBefore: number,
+    deadBefore: ReadonlyMap<string, number>,
+  ): Promise<"ok" | "fenced"> {
+    this.prunings.push([...deadBefore]);
     return "ok";
   }
 

@@ -61,6 +61,18 @@ function tellDelivery(log: Logger, fact: DeliveryFact, failedAttempts: number): 
         "given up: now a dead letter",
       );
       break;
+    case "orphaned":
+      log.warn(
+        { webhook, events: fact.events, grace_seconds: fact.graceSeconds },
+        "webhook is not configured any more: what waits for it will be dead letters, unless it is put back",
+      );
+      break;
+    case "buried":
+      log.warn(
+        { webhook, events: fact.events },
+        "webhook is not configured: what waited is dead letters now",
+      );
+      break;
     case "disabled":
       log.error({ webhook }, "webhook answered 410 and is disabled");
       break;

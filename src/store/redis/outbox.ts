@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { DeadLetter, Delivery, Lease, Outbox, OutboxCount } from "../../ports/store.ts";
+import { comparePlaces, type LetterPlace, letterCursor, letterPlace } from "../letter-place.ts";
 import type { Client } from "./connect.ts";
 import { asStoreErrors } from "./errors.ts";
 import { decodeEvent } from "./events.ts";
@@ -165,12 +166,14 @@ export function redisOutbox(client: Client, keys: Keys, run: Run, shards: number
       return counts;
     },
 
-    async deadLetters() {
-      const letters = [...(await allLetters())].sort(
-        (a, b) => a.at - b.at || a.seq - b.seq || (a.webhook < b.webhook ? -1 : 1),
-      );
+    async deadLetters({ after, limit }) {
+      const from = letterPlace(after);
+      const rest = (await allLetters())
+        .filter((letter) => comparePlaces(placeOf(letter), from) > 0)
+        .sort((a, b) => comparePlaces(placeOf(a), placeOf(b)));
+      const page = rest.slice(0, limit);
       const found: DeadLetter[] = [];
-      for (const { shard, seq, lane: _lane, ...letter } of letters) {
+      for (const { shard, seq, lane: _lane, ...letter } of page) {
         const text = await asStoreErrors("dead_letters", () =>
           client.hget(keys.shard(shard).events, String(seq)),
         );
@@ -178,7 +181,8 @@ export function redisOutbox(client: Client, keys: Keys, run: Run, shards: number
         const { type, body } = decodeEvent(text);
         found.push({ ...letter, type, body });
       }
-      return found;
+      const last = rest.length > limit ? page.at(-1) : undefined;
+      return { letters: found, next: last === undefined ? null : letterCursor(placeOf(last)) };
     },
 
     replay: (ids, now) =>
@@ -232,6 +236,8 @@ interface Letter extends Omit<DeadLetter, "type" | "body"> {
   readonly seq: number;
   readonly lane: string;
 }
+
+const placeOf = ({ at, shard, seq, webhook }: Letter): LetterPlace => [at, shard, seq, webhook];
 
 function letterOf(shard: number, webhook: string, seq: number, text: string): Letter {
   const [lane, at, since, attempts, reason, eventId] = JSON.parse(text) as [

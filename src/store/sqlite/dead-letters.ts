@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { DeadLetter, Outbox } from "../../ports/store.ts";
+import type { DeadLetter, DeadLetterPage, DeadLetterQuery, Outbox } from "../../ports/store.ts";
+import { letterCursor, letterPlace } from "../letter-place.ts";
 import type { Database } from "./database.ts";
 import { type EventWriter, replayLane } from "./events.ts";
 import type { ShardRows } from "./leases.ts";
@@ -16,13 +17,15 @@ interface LetterRow {
 }
 
 interface DeadLetterBox extends Pick<Outbox, "replay" | "drop"> {
-  list(): readonly DeadLetter[];
+  list(query: DeadLetterQuery): DeadLetterPage;
 }
 
 export function deadLetterBox(db: Database, rows: ShardRows, events: EventWriter): DeadLetterBox {
-  const list = db.prepare<DeadLetter>(
-    `SELECT d.webhook, e.id AS eventId, e.type, d.at, d.since, d.attempts, d.reason, e.body
-     FROM dead_letter d JOIN event e ON e.seq = d.seq ORDER BY d.at, d.seq, d.webhook`,
+  const list = db.prepare<DeadLetter & Pick<LetterRow, "shard" | "seq">>(
+    `SELECT d.webhook, e.id AS eventId, e.type, d.at, d.since, d.attempts, d.reason, e.body, d.shard, d.seq
+     FROM dead_letter d JOIN event e ON e.seq = d.seq
+     WHERE (d.at, d.shard, d.seq, d.webhook) > (?, ?, ?, ?)
+     ORDER BY d.at, d.shard, d.seq, d.webhook LIMIT ?`,
   );
   const all = db.prepare<LetterRow>(
     `SELECT d.shard, d.webhook, d.seq, d.lane, e.id AS eventId
@@ -51,7 +54,14 @@ export function deadLetterBox(db: Database, rows: ShardRows, events: EventWriter
   }
 
   return {
-    list: () => db.read(() => list.all()).map((row) => ({ ...row })),
+    list({ after, limit }) {
+      const rows = db.read(() => list.all(...letterPlace(after), limit));
+      const last = rows.length < limit ? undefined : rows.at(-1);
+      return {
+        letters: rows.map(({ shard: _shard, seq: _seq, ...letter }) => letter),
+        next: last === undefined ? null : letterCursor([last.at, last.shard, last.seq, last.webhook]),
+      };
+    },
 
     replay(ids, now) {
       return take(ids, ({ shard, webhook, lane, seq }) => {

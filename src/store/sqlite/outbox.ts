@@ -77,7 +77,7 @@ export function sqliteOutbox(db: Database, rows: ShardRows, events: EventWriter)
       return counts.all(shard).map((row) => ({ ...row }));
     },
 
-    deadLetters: async () => dead.list(),
+    deadLetters: async (query) => dead.list(query),
     replay: (ids, now) => dead.replay(ids, now),
     drop: (ids) => dead.drop(ids),
 

@@ -1,5 +1,13 @@
 import type { InstanceRecord, TaskState, Verdict } from "../../../src/core/state.ts";
-import type { Batch, EventWrite, Lease, Settlement, Store, WriteResult } from "../../../src/ports/store.ts";
+import type {
+  Batch,
+  DeadLetter,
+  EventWrite,
+  Lease,
+  Settlement,
+  Store,
+  WriteResult,
+} from "../../../src/ports/store.ts";
 
 /** A store of four shards that nobody else uses, empty at first. */
 export interface OpenedStore {
@@ -244,3 +252,14 @@ export const settle = (
   settlement: Settlement,
   { now = T0, webhook = "ops", lane = "lane-1" } = {},
 ) => store.outbox.settle(lease, webhook, [{ eventId, lane }], settlement, now);
+
+/** All of them, in pages that are shorter than anybody would ask for. */
+export async function deadLetters(store: Store): Promise<readonly DeadLetter[]> {
+  const letters: DeadLetter[] = [];
+  for (let after: string | null | undefined; after !== null; ) {
+    const page = await store.outbox.deadLetters({ limit: 2, ...(after === undefined ? {} : { after }) });
+    letters.push(...page.letters);
+    after = page.next;
+  }
+  return letters;
+}

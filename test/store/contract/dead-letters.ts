@@ -1,5 +1,16 @@
 import { expect, test } from "vitest";
-import { claimIds, dead, delivered, event, leaseOf, put, retryAt, settle, T0 } from "./back-end.ts";
+import {
+  claimIds,
+  dead,
+  deadLetters,
+  delivered,
+  event,
+  leaseOf,
+  put,
+  retryAt,
+  settle,
+  T0,
+} from "./back-end.ts";
 import type { UseStore } from "./use-store.ts";
 
 export function deadLettersContract(use: UseStore): void {
@@ -10,7 +21,7 @@ export function deadLettersContract(use: UseStore): void {
     await store.outbox.claim(lease, "ops", 10, T0 + 1);
     await settle(store, lease, "evt_1", dead, { now: T0 + 50 });
     expect(await claimIds(store, lease)).toEqual(["evt_2"]);
-    expect(await store.outbox.deadLetters()).toEqual([
+    expect(await deadLetters(store)).toEqual([
       {
         webhook: "ops",
         eventId: "evt_1",
@@ -34,7 +45,7 @@ export function deadLettersContract(use: UseStore): void {
     expect(await (await second()).outbox.replay(["evt_1", "unknown"], T0 + 900)).toEqual(["evt_1"]);
     const [after] = await store.leases.renew([lease], 600_000);
     expect(after).not.toEqual(before);
-    expect(await store.outbox.deadLetters()).toEqual([]);
+    expect(await deadLetters(store)).toEqual([]);
     expect(await store.outbox.claim(lease, "ops", 10, T0)).toMatchObject({
       deliveries: [{ eventId: "evt_1", body: "as it was", attempts: 0, since: T0 + 900 }],
     });
@@ -89,11 +100,11 @@ export function deadLettersContract(use: UseStore): void {
       await settle(store, lease, "evt_1", dead, { webhook });
     }
     await settle(store, lease, "evt_2", dead, { lane: "b" });
-    expect(await store.outbox.deadLetters()).toHaveLength(3);
+    expect(await deadLetters(store)).toHaveLength(3);
     expect(await store.outbox.replay(["evt_1"], T0)).toEqual(["evt_1"]);
     expect(await claimIds(store, lease)).toEqual(["evt_1"]);
     expect(await claimIds(store, lease, T0, { webhook: "chat" })).toEqual(["evt_1"]);
-    expect((await store.outbox.deadLetters()).map(({ eventId }) => eventId)).toEqual(["evt_2"]);
+    expect((await deadLetters(store)).map(({ eventId }) => eventId)).toEqual(["evt_2"]);
   });
 
   test("a dropped dead letter is gone", async () => {
@@ -102,7 +113,7 @@ export function deadLettersContract(use: UseStore): void {
     await put(store, lease, ...["a", "b", "c"].map((id) => event(id, { lane: id })));
     for (const id of await claimIds(store, lease)) await settle(store, lease, id, dead, { lane: id });
     expect(await (await second()).outbox.drop(["b", "unknown"])).toEqual(["b"]);
-    expect((await store.outbox.deadLetters()).map(({ eventId }) => eventId)).toEqual(["a", "c"]);
+    expect((await deadLetters(store)).map(({ eventId }) => eventId)).toEqual(["a", "c"]);
     expect(new Set(await store.outbox.drop(null))).toEqual(new Set(["a", "c"]));
     expect(await store.outbox.replay(null, T0)).toEqual([]);
     expect(await store.outbox.counts(1)).toEqual([]);
@@ -120,12 +131,28 @@ export function deadLettersContract(use: UseStore): void {
       await claimIds(store, lease);
       await settle(store, lease, `evt_${shard}`, dead, { now: at });
     }
-    expect((await store.outbox.deadLetters()).map(({ eventId }) => eventId)).toEqual([
-      "evt_2",
-      "evt_1",
-      "evt_3",
-    ]);
+    expect((await deadLetters(store)).map(({ eventId }) => eventId)).toEqual(["evt_2", "evt_1", "evt_3"]);
     expect(new Set(await store.outbox.replay(null, T0))).toEqual(new Set(["evt_1", "evt_2", "evt_3"]));
+  });
+
+  test("a page goes on where the last one ended, though letters go in between, and no cursor fails", async () => {
+    const { store } = await use();
+    const lease = await leaseOf(store);
+    const ids = Array.from({ length: 7 }, (_, n) => `evt_${n}`);
+    await put(store, lease, ...ids.map((id) => event(id, { lane: id })));
+    for (const id of await claimIds(store, lease)) await settle(store, lease, id, dead, { lane: id });
+    const first = await store.outbox.deadLetters({ limit: 3 });
+    expect(first.letters.map(({ eventId }) => eventId)).toEqual(ids.slice(0, 3));
+    await store.outbox.drop(["evt_2", "evt_3"]);
+    const rest = await store.outbox.deadLetters({ limit: 3, after: first.next ?? "" });
+    expect(rest.letters.map(({ eventId }) => eventId)).toEqual(ids.slice(4));
+    const end = rest.next === null ? null : await store.outbox.deadLetters({ limit: 3, after: rest.next });
+    expect(end?.letters ?? []).toEqual([]);
+    expect(end?.next ?? null).toBeNull();
+    for (const after of ["", "x", "[]", "[1]", '{"at":1}'])
+      expect((await store.outbox.deadLetters({ limit: 1, after })).letters).toMatchObject([
+        { eventId: "evt_0" },
+      ]);
   });
 
   test("a dead letter that is committed again becomes a delivery again and is no dead letter any more", async () => {
@@ -135,7 +162,7 @@ export function deadLettersContract(use: UseStore): void {
     await claimIds(store, lease);
     await settle(store, lease, "evt_1", dead);
     await put(store, lease, event("evt_1", { body: "second" }));
-    expect(await store.outbox.deadLetters()).toEqual([]);
+    expect(await deadLetters(store)).toEqual([]);
     expect(await store.outbox.claim(lease, "ops", 10, T0)).toMatchObject({
       deliveries: [{ eventId: "evt_1", body: "first", attempts: 0 }],
     });

@@ -1,0 +1,70 @@
+import type { WebhookConfig } from "../config/config.ts";
+import type { DeliveryFact, OutboxEvent } from "../ports/telemetry.ts";
+import { Orphans, type OrphansOptions } from "./orphans.ts";
+
+export interface UpkeepOptions extends Omit<OrphansOptions, "emit"> {
+  readonly emit: (event: OutboxEvent) => void;
+}
+
+/** How long dead letters of a webhook are kept that is not configured any more; the default of those that are. */
+const KEEP_MS = 30 * 86_400_000;
+
+/** What the outbox needs beside deliveries: its counts told, what nobody delivers settled, what is old pruned. */
+export class Upkeep {
+  readonly #options: UpkeepOptions;
+  readonly #orphans: Orphans;
+  #webhooks: readonly WebhookConfig[] = [];
+  /** With dead letters, and not configured; as of the last count. */
+  #unknown: readonly string[] = [];
+
+  constructor(options: UpkeepOptions) {
+    this.#options = options;
+    const emit = (fact: DeliveryFact) => options.emit({ kind: "outbox", fact });
+    this.#orphans = new Orphans({ ...options, emit });
+  }
+
+  apply(webhooks: readonly WebhookConfig[]): void {
+    this.#webhooks = webhooks;
+  }
+
+  /** Over the shards that are ours. Rejects as the store does. */
+  async count(): Promise<void> {
+    const { outbox, leases, emit } = this.#options;
+    const sums = new Map<string, { pending: number; oldestAt: number | null; dead: number }>();
+    const sumOf = (webhook: string) => {
+      const sum = sums.get(webhook) ?? { pending: 0, oldestAt: null, dead: 0 };
+      sums.set(webhook, sum);
+      return sum;
+    };
+    for (const { name } of this.#webhooks) sumOf(name);
+    for (const { shard } of leases()) {
+      for (const { webhook, pending, oldestAt, dead } of await outbox.counts(shard)) {
+        const sum = sumOf(webhook);
+        sum.pending += pending;
+        sum.dead += dead;
+        if (oldestAt !== null) sum.oldestAt = Math.min(sum.oldestAt ?? oldestAt, oldestAt);
+      }
+    }
+    const configured = new Map(this.#webhooks.map((webhook) => [webhook.name, webhook]));
+    for (const [webhook, sum] of sums)
+      if (configured.has(webhook)) emit({ kind: "outbox.counts", webhook, ...sum });
+    this.#unknown = [...sums].flatMap(([name, { dead }]) =>
+      dead > 0 && !configured.has(name) ? [name] : [],
+    );
+    // Format alertmanager has no deliveries: what waits under its name was another webhook's.
+    const delivered = (name: string) => (configured.get(name)?.format ?? "alertmanager") !== "alertmanager";
+    const orphaned = [...sums].filter(([name, { pending }]) => pending > 0 && !delivered(name));
+    await this.#orphans.look(new Map(orphaned.map(([name, { pending }]) => [name, pending])));
+  }
+
+  /** Rejects as the store does. */
+  async prune(eventsBefore: number): Promise<void> {
+    const { outbox, leases, clock } = this.#options;
+    const now = clock.now();
+    const dead = new Map([
+      ...this.#unknown.map((name) => [name, now - KEEP_MS] as const),
+      ...this.#webhooks.map(({ name, dead_letters }) => [name, now - dead_letters] as const),
+    ]);
+    for (const lease of leases()) await outbox.prune(lease, eventsBefore, dead);
+  }
+}

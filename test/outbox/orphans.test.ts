@@ -1,0 +1,147 @@
+import { beforeEach, expect, test } from "vitest";
+import type { WebhookConfig } from "../../src/config/config.ts";
+import { Upkeep } from "../../src/outbox/upkeep.ts";
+import type { Lease } from "../../src/ports/store.ts";
+import type { DeliveryFact, OutboxEvent } from "../../src/ports/telemetry.ts";
+import { polledAgain, sceneOf } from "../app/scene.ts";
+import { runCli } from "../support/cli.ts";
+import { Folder } from "../support/daemon.ts";
+import { Inbox } from "../support/inbox.ts";
+import { ManualClock } from "../support/manual-clock.ts";
+import { MemoryOutbox } from "../support/memory-outbox.ts";
+import { webhookOf } from "../support/watch-config.ts";
+import { lease, webhookConfig } from "./workbench.ts";
+
+const MINUTE = 60_000;
+const REASON = "the webhook is not configured any more";
+
+let clock: ManualClock;
+let outbox: MemoryOutbox;
+let leases: Lease[];
+let told: OutboxEvent[];
+let upkeep: Upkeep;
+
+beforeEach(() => {
+  clock = new ManualClock();
+  outbox = new MemoryOutbox();
+  leases = [lease(0), lease(1)];
+  told = [];
+  upkeep = new Upkeep({ outbox, clock, leases: () => leases, emit: (event) => told.push(event) });
+  upkeep.apply([named("ops")]);
+});
+
+const named = (name: string, over: Partial<WebhookConfig> = {}) =>
+  webhookConfig("https://h.example.org/", { name, ...over });
+function put(webhook: string, count: number, shard = 0): void {
+  for (let n = 0; n < count; n++)
+    outbox.put(shard, [webhook], { lane: `lane ${n % 7}`, body: `${webhook} ${shard} ${n}` }, clock.now());
+}
+const facts = (): DeliveryFact[] => told.flatMap((event) => (event.kind === "outbox" ? [event.fact] : []));
+/** Looks once a minute, as the daemon does more often. */
+async function pass(minutes: number): Promise<void> {
+  for (let minute = 0; minute < minutes; minute++) {
+    await upkeep.count();
+    await clock.advance(MINUTE);
+  }
+  await upkeep.count();
+}
+
+test("what waits for a webhook that is not configured any more is kept for an hour, then it is dead letters", async () => {
+  put("gone", 250);
+  put("gone", 3, 1);
+  put("ops", 2);
+  await pass(59);
+  expect(facts()).toEqual([{ kind: "orphaned", webhook: "gone", events: 253, graceSeconds: 3600 }]);
+  expect(outbox.dead).toEqual([]);
+  await pass(1);
+  expect(outbox.dead).toHaveLength(253);
+  expect(new Set(outbox.dead.map(({ reason }) => reason))).toEqual(new Set([REASON]));
+  expect(outbox.pending("ops")).toHaveLength(2);
+  expect(outbox.held).toBe(0);
+  await pass(120);
+  expect(facts()).toEqual([
+    { kind: "orphaned", webhook: "gone", events: 253, graceSeconds: 3600 },
+    { kind: "buried", webhook: "gone", events: 253 },
+  ]);
+});
+
+test("one that is put back within the hour finds all that waited", async () => {
+  put("gone", 3);
+  await pass(50);
+  upkeep.apply([named("ops"), named("gone")]);
+  await pass(60);
+  expect(outbox.pending("gone")).toHaveLength(3);
+  upkeep.apply([named("ops")]);
+  await pass(59);
+  expect(outbox.dead).toEqual([]);
+});
+
+test("one that became an Alertmanager's delivers nothing, so what waited is an orphan too", async () => {
+  put("ops", 1);
+  upkeep.apply([named("ops", { format: "alertmanager" })]);
+  await pass(60);
+  expect(outbox.dead.map(({ reason }) => reason)).toEqual([REASON]);
+});
+
+test("a shard of another replica is left to it", async () => {
+  put("gone", 1);
+  put("gone", 1, 1);
+  leases = [lease(1)];
+  await pass(60);
+  expect(outbox.dead.map(({ eventId }) => eventId)).toEqual(["gone 1 0"]);
+});
+
+test("counts are told of configured webhooks alone, and dead letters of the others go by a time too", async () => {
+  leases = [lease(0)];
+  put("gone", 1);
+  await pass(60);
+  await upkeep.count();
+  expect(told.flatMap((event) => (event.kind === "outbox.counts" ? [event.webhook] : []))).not.toContain(
+    "gone",
+  );
+  await upkeep.prune(0);
+  const now = clock.now();
+  expect(outbox.prunings).toEqual([
+    [
+      ["gone", now - 30 * 24 * 60 * MINUTE],
+      ["ops", now - 30 * 24 * 60 * MINUTE],
+    ],
+  ]);
+});
+
+test("in the daemon: said in the log once, listed, and delivered by a replay when the webhook is back", {
+  timeout: 90_000,
+}, async () => {
+  await using inbox = await Inbox.start();
+  inbox.answer = () => 503;
+  const scene = await sceneOf({ webhooks: [webhookOf(inbox, { name: "renamed" })] });
+  const { config, clock: time, create } = scene;
+  const app = await scene.start();
+  await polledAgain(app);
+  create({ name: "modifyAutoTopic", ends: "FAILED", runs_for: 0 });
+  await inbox.until(() => inbox.letters.length > 0);
+  await app.reload({ ...config, webhooks: [] });
+  const warning = /^webhook is not configured any more/;
+  await app.log.until(({ msg }) => warning.test(String(msg)));
+  // In steps that keep the shards.
+  for (let minutes = 0; minutes < 65; minutes += 5) {
+    time.advance(5 * MINUTE);
+    await polledAgain(app);
+  }
+  await app.log.until("webhook is not configured: what waited is dead letters now");
+  expect(app.log.lines.filter(({ msg }) => warning.test(String(msg)))).toMatchObject([
+    { webhook: "renamed", events: 1 },
+  ]);
+  await using folder = await Folder.create();
+  const path = await folder.write("taskwatch.yaml", config);
+  const listed = await runCli(["dead-letters", "list", "--json", "--config", path]);
+  expect(JSON.parse(listed.stdout)).toMatchObject({
+    dead_letters: [{ webhook: "renamed", type: "task.failed", reason: REASON }],
+  });
+
+  inbox.answer = () => 204;
+  await app.reload(config);
+  expect(await runCli(["dead-letters", "replay", "--config", path])).toMatchObject({ code: 0 });
+  const event = await inbox.event("task.failed");
+  expect(event.id).toBe(inbox.letters[0]?.id);
+});
