@@ -188,7 +188,7 @@ const WEBHOOK_MISTAKES: readonly (readonly [text: string, message: string])[] = 
   ],
   [
     "url: https://h/\n    events: [task.fail]",
-    '10:14: webhooks[0].events[0]: found "task.fail"; allowed: task.started, task.succeeded, task.failed, task.cancelled, task.deleted, task.status_changed, task.stuck, task.recovered, task.vanished, instance.unreachable, instance.reachable, instance.discovered, instance.removed, project.unreachable, project.reachable',
+    '10:14: webhooks[0].events[0]: found "task.fail"; allowed: task.started, task.succeeded, task.failed, task.cancelled, task.deleted, task.status_changed, task.stuck, task.recovered, task.vanished, instance.unreachable, instance.reachable, instance.discovered, instance.removed, project.unreachable, project.reachable, test',
   ],
   [
     "url: https://h/\n    events: []",
