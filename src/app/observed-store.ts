@@ -74,7 +74,8 @@ export class ObservedStore {
       outbox: port("outbox"),
       leases: port("leases"),
       notes: port("notes"),
-      budget: port("budget"),
+      // With the embedded store the budget is in memory: it says nothing about the file.
+      budget: inner.kind === "redis" ? port("budget") : inner.budget,
       reader: port("reader"),
       ping: observed("ping", () => inner.ping()),
       close: () => inner.close(),

@@ -44,9 +44,24 @@ export class Api {
    * One GET that answers with JSON. Rejects with a `CloudError`, or with the signal's reason.
    * @param query canonical, see `canonicalQuery`
    */
-  async get(operation: Operation, target: Target, query: string, signal: AbortSignal): Promise<JsonAnswer> {
+  get(operation: Operation, target: Target, query: string, signal: AbortSignal): Promise<JsonAnswer> {
     const preparing = this.#auth.prepare(signal);
-    if (preparing !== null) await preparing;
+    const { renew, discard } = this.#auth;
+    // A key pair needs none of it: every poll comes this way.
+    if (preparing === null && renew === null && discard === null) {
+      return this.#call(operation, target, query, signal);
+    }
+    return this.#prepared(operation, target, query, signal, preparing);
+  }
+
+  async #prepared(
+    operation: Operation,
+    target: Target,
+    query: string,
+    signal: AbortSignal,
+    preparing: Promise<void> | null,
+  ): Promise<JsonAnswer> {
+    await preparing;
     const { discard } = this.#auth;
     if (discard === null) return this.#call(operation, target, query, signal);
     try {

@@ -15,7 +15,7 @@ export interface Credentials {
 }
 
 const METADATA_TIMEOUT_MS = 3_000;
-const OPEN_GATE: CallGate = { enter: () => Promise.resolve(() => {}) };
+const OPEN_GATE: CallGate = { enter: () => () => {} };
 
 /**
  * Credentials of any configured form.

@@ -61,7 +61,7 @@ export async function readList<T extends Listed>(request: ListRequest<T>): Promi
   const gathered = reader.gathered;
   let gap: ListResult<T>["gap"] = null;
   try {
-    await reader.rest(first);
+    if (!reader.endsAt(first)) await reader.rest(first);
   } catch (error) {
     if (error instanceof Gap || error instanceof CloudError) {
       gap = { cause: error.reason, problem: error.message };
@@ -107,7 +107,6 @@ class ListReader<T extends Listed> {
   /** Throws `Gap` or `CloudError` where the rest cannot be read. */
   async rest(first: Page<T>): Promise<void> {
     const { dialect, list, memory } = this.#request;
-    if (this.#endsAt(first)) return;
     this.gathered.cover(first, true);
     const before = this.gathered.told;
     if (dialect.read()?.position !== "none") {
@@ -128,7 +127,7 @@ class ListReader<T extends Listed> {
    * Is this first page the whole list? A page as long as the longest seen may be cut off, whatever the count says.
    * Servers that give one row per page are not reckoned with.
    */
-  #endsAt(first: Page<T>): boolean {
+  endsAt(first: Page<T>): boolean {
     const { list, memory } = this.#request;
     const rows = first.rows.length;
     if (rows <= 1) return true;

@@ -1,4 +1,5 @@
-import { createHmac, createSecretKey, hash, type KeyObject } from "node:crypto";
+import { hash } from "node:crypto";
+import { Hmac } from "./hmac.ts";
 import type { Target } from "./target.ts";
 
 /** SHA-256 of no body at all: every signed call of this program is a GET. */
@@ -14,12 +15,12 @@ interface Prepared {
 }
 
 /**
- * Signs GET requests by SDK-HMAC-SHA256 with one key pair. The secret is kept as a key object, and what is constant
- * for a target is made once, since every poll signs the same path.
+ * Signs GET requests by SDK-HMAC-SHA256 with one key pair. What is constant for a key or a target is made once, since
+ * every poll signs the same path.
  */
 export class Signer {
   readonly #accessKey: string;
-  readonly #key: KeyObject;
+  readonly #hmac: Hmac;
   readonly #extra: Readonly<Record<string, string>>;
   readonly #prepared = new WeakMap<Target, Prepared>();
   #date = { second: Number.NaN, text: "" };
@@ -27,7 +28,7 @@ export class Signer {
   /** @param extra headers of every call, sent and signed; lower-case names */
   constructor(accessKey: string, secretKey: string, extra: Readonly<Record<string, string>> = {}) {
     this.#accessKey = accessKey;
-    this.#key = createSecretKey(Buffer.from(secretKey, "utf8"));
+    this.#hmac = new Hmac(secretKey);
     this.#extra = extra;
   }
 
@@ -41,13 +42,12 @@ export class Signer {
     const { lead, beforeDate, afterDate, authorization } = this.#prepare(target);
     const canonical = `${lead}${query}${beforeDate}${date}${afterDate}`;
     const text = `SDK-HMAC-SHA256\n${date}\n${hash("sha256", canonical)}`;
-    const signature = createHmac("sha256", this.#key).update(text).digest("hex");
     return {
       host: target.host,
       "x-sdk-date": date,
       ...target.headers,
       ...this.#extra,
-      authorization: `${authorization}${signature}`,
+      authorization: `${authorization}${this.#hmac.hex(text)}`,
     };
   }
 

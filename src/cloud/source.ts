@@ -1,5 +1,5 @@
 import type { ScheduledTask } from "../core/state.ts";
-import { type Listing, newerSighting, type Window } from "../core/task.ts";
+import { type Listing, newerSighting, type ObservedTask, type Window } from "../core/task.ts";
 import { CloudError } from "../errors.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { ListedInstance, TaskSource } from "../ports/task-source.ts";
@@ -30,6 +30,7 @@ export interface TaskSourceOptions {
 /** Documented range 1 to 100; smaller ones in case a region differs. */
 const TASK_LIMITS = [100, 50, 10] as const;
 const INSTANCE_LIMITS = [50, 10] as const;
+const TASK_NAMES = ["offset", "start"] as const;
 /** About 20,000 rows. */
 const MAX_CALLS = 200;
 /** An end later than this ago is left open: clocks that differ a little must not hide the newest tasks. */
@@ -67,31 +68,19 @@ export function createTaskSource(options: TaskSourceOptions): TaskSource {
       return api.cloudOffset;
     },
 
-    async list(instanceId, window, signal): Promise<Listing> {
-      const result = await readList({
+    list(instanceId, window, signal): Promise<Listing> {
+      return readList({
         list: instanceId,
-        fetch: async (query) => {
-          const answer = await api.get("list_tasks", tasksOf(instanceId), listQuery(query), signal);
-          return pageOf(answer, decodeTasks(answer.body), "a list of tasks");
-        },
+        fetch: (query) => api.get("list_tasks", tasksOf(instanceId), listQuery(query), signal).then(taskPage),
         from: window.from,
         to: endOf(window, clock.now() + (api.cloudOffset ?? 0)),
         merge: newerSighting,
         limits: TASK_LIMITS,
-        names: ["offset", "start"],
+        names: TASK_NAMES,
         dialect,
         memory: taskLists,
         maxCalls: MAX_CALLS,
-      });
-      return {
-        tasks: result.items,
-        malformed: result.malformed,
-        complete: result.gap === null,
-        gap: result.gap?.problem ?? null,
-        cause: result.gap?.cause ?? null,
-        window,
-        cloudNow: result.cloudNow,
-      };
+      }).then((result) => listingOf(result, window));
     },
 
     async show(instanceId, taskId, signal) {
@@ -183,6 +172,21 @@ export function createTaskSource(options: TaskSourceOptions): TaskSource {
 function endOf(window: Window, cloudNow: number): number | null {
   return window.to > cloudNow - OPEN_END_MS ? null : window.to + 1000;
 }
+
+const listingOf = (
+  { items, malformed, gap, cloudNow }: ListResult<ObservedTask>,
+  window: Window,
+): Listing => ({
+  tasks: items,
+  malformed,
+  complete: gap === null,
+  gap: gap?.problem ?? null,
+  cause: gap?.cause ?? null,
+  window,
+  cloudNow,
+});
+
+const taskPage = (answer: JsonAnswer) => pageOf(answer, decodeTasks(answer.body), "a list of tasks");
 
 function pageOf<T>(answer: JsonAnswer, decoded: RowPage<T> | undefined, expected: string): Page<T> {
   if (!decoded) throw answer.unusable(`JSON that is not ${expected}`);

@@ -43,7 +43,8 @@ export class Transport {
   /** Rejects with a `CloudError`, or with the signal's reason. */
   async call<T>(operation: Operation, call: Call<T>, signal: AbortSignal): Promise<T> {
     const { dispatcher, gate, timeoutMs, maxBytes = MAX_ANSWER_BYTES } = this.#options;
-    const report = await gate.enter(operation, signal);
+    const entering = gate.enter(operation, signal);
+    const report = entering instanceof Promise ? await entering : entering;
     const from = this.clock.monotonic();
     let status: number | "error" = "error";
     let error: CloudError | null = null;

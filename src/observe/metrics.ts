@@ -146,7 +146,9 @@ export class Metrics {
   #admit(name: FixedName, labels: Labels): Kept | undefined {
     if (!this.#isOwned(labels)) return undefined;
     const kept = this.#kept.get(name);
-    kept?.series.set(seriesKey(kept, labels), labels);
+    if (!kept) return undefined;
+    const key = seriesKey(kept, labels);
+    if (!kept.series.has(key)) kept.series.set(key, labels);
     return kept;
   }
 
@@ -182,5 +184,8 @@ function remove(kept: Kept, labels: Labels): void {
   kept.series.delete(seriesKey(kept, labels));
 }
 
-const seriesKey = (kept: Pick<Kept, "labelNames">, labels: Labels): string =>
-  kept.labelNames.map((name) => labels[name]).join("\0");
+function seriesKey({ labelNames }: Pick<Kept, "labelNames">, labels: Labels): string {
+  let key = "";
+  for (const name of labelNames) key += `${labels[name]}\0`;
+  return key;
+}

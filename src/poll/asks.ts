@@ -32,6 +32,15 @@ export interface Asked {
   readonly failures: readonly AskFailure[];
 }
 
+const NOTHING: Asked = {
+  lookups: new Map(),
+  progress: new Map(),
+  scheduled: null,
+  calls: 0,
+  scheduledAsked: false,
+  failures: [],
+};
+
 /** After these, what is left to ask waits for the next poll: more calls would make it worse, or get no answer. */
 const ENOUGH: ReadonlySet<string> = new Set(["throttled", "credentials_rejected", "clock_skew"]);
 
@@ -40,12 +49,26 @@ const ENOUGH: ReadonlySet<string> = new Set(["throttled", "credentials_rejected"
  * ends the asks of its kind and costs what they would have told, never the listing. Rejects with anything that is
  * not a `CloudError`, such as the signal's reason.
  */
-export async function askBeside(
-  { source, instanceId, rules }: Target,
+export function askBeside(
+  target: Target,
   before: InstanceState,
   listing: Listing,
   knowledge: Knowledge,
   now: number,
+  withScheduled: boolean,
+  signal: AbortSignal,
+): Promise<Asked> | Asked {
+  const toShow = followUps(before, listing);
+  const toProgress = progressAsks(before, target.rules, knowledge, now, listing.cloudNow);
+  // Nearly every poll: nothing is open, or the listing tells of all that is.
+  if (toShow.length === 0 && toProgress.length === 0 && !withScheduled) return NOTHING;
+  return ask(target, toShow, toProgress, withScheduled, signal);
+}
+
+async function ask(
+  { source, instanceId }: Target,
+  toShow: readonly string[],
+  toProgress: readonly string[],
   withScheduled: boolean,
   signal: AbortSignal,
 ): Promise<Asked> {
@@ -65,13 +88,13 @@ export async function askBeside(
     }
   };
   await attempt("show_task", async () => {
-    for (const taskId of followUps(before, listing)) {
+    for (const taskId of toShow) {
       calls += 1;
       lookups.set(taskId, await source.show(instanceId, taskId, signal));
     }
   });
   await attempt("task_progress", async () => {
-    for (const taskId of progressAsks(before, rules, knowledge, now, listing.cloudNow)) {
+    for (const taskId of toProgress) {
       calls += 1;
       const ratio = await source.progress(instanceId, taskId, signal);
       if (ratio !== null) progress.set(taskId, ratio);

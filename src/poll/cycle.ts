@@ -38,10 +38,11 @@ export async function pollOnce(
 ): Promise<CycleResult> {
   const startedAt = clock.now();
   const { source, rules } = target;
-  const before = await stateOf(target, shard);
+  const before = shard.wholeInMemory(target.key) ?? (await stateOf(target, shard));
   const { window, deep, outage } = queryWindow(before.record, rules.window, startedAt, source.cloudOffset);
   const listing = await source.list(target.instanceId, window, signal);
-  const asked = await askBeside(target, before, listing, knowledge, clock.now(), withScheduled, signal);
+  const asking = askBeside(target, before, listing, knowledge, clock.now(), withScheduled, signal);
+  const asked = asking instanceof Promise ? await asking : asking;
   const { lookups, progress, scheduled } = asked;
   const observation = { listing, startedAt, deep, lookups, progress, scheduled };
   const seen = { outage, listing, asked };

@@ -38,6 +38,11 @@ type Report = (verdict: KeyVerdict) => void;
  */
 export class KeyGuard {
   readonly fingerprint: string;
+  /**
+   * What `enter` resolves with once the credentials were accepted, for callers that need not wait then. When another
+   * call was refused meanwhile, that this one was let in is of the time before.
+   */
+  readonly reporter: Report = (verdict) => void (refuses(verdict) && this.#settle(verdict));
   readonly #notes: Notes;
   readonly #clock: Clock;
   readonly #onChange: (refusal: Refusal | null) => void;
@@ -90,9 +95,8 @@ export class KeyGuard {
    * Rejects with a `CloudError` while no call may be made.
    */
   async enter(signal: AbortSignal): Promise<Report> {
-    // When another call was refused meanwhile, that this one was let in is of the time before.
-    const report: Report = (verdict) => void (refuses(verdict) && this.#settle(verdict));
-    if (this.#known?.state === "accepted") return report;
+    const report = this.reporter;
+    if (this.accepted) return report;
     // One at a time in this process; the note sees to it among replicas.
     const before = this.#trial;
     const { promise, resolve: end } = Promise.withResolvers<void>();

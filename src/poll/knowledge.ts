@@ -4,8 +4,10 @@ import type { LearnRules } from "../core/rules.ts";
 import type { NameKnowledge } from "../core/state.ts";
 import type { Shard } from "./shard.ts";
 
+/** Knowledge, and what it was made of. */
 interface Kept {
-  readonly version: string;
+  readonly shards: readonly { readonly shard: Shard; readonly version: number }[];
+  readonly othersVersion: number;
   readonly knowledge: Knowledge;
 }
 
@@ -32,15 +34,24 @@ export class Knowledges {
   }
 
   of(projectId: string, learn: LearnRules): Knowledge {
-    let version = `${this.#othersVersion}`;
-    for (const shard of this.#owned()) version += `,${shard.number}.${shard.namesVersion}`;
     const byProject = this.#kept.get(learn) ?? new Map<string, Kept>();
     this.#kept.set(learn, byProject);
     const kept = byProject.get(projectId);
-    if (kept?.version === version) return kept.knowledge;
+    if (kept && this.#isPresent(kept)) return kept.knowledge;
     const knowledge = knowledgeOf(this.entries(projectId), projectId, learn);
-    byProject.set(projectId, { version, knowledge });
+    const shards = [...this.#owned()].map((shard) => ({ shard, version: shard.namesVersion }));
+    byProject.set(projectId, { shards, othersVersion: this.#othersVersion, knowledge });
     return knowledge;
+  }
+
+  /** Asked at every poll, so it makes nothing. */
+  #isPresent({ shards, othersVersion }: Kept): boolean {
+    let index = 0;
+    for (const shard of this.#owned()) {
+      const known = shards[index++];
+      if (known?.shard !== shard || known.version !== shard.namesVersion) return false;
+    }
+    return index === shards.length && othersVersion === this.#othersVersion;
   }
 
   *entries(projectId: string): Iterable<NameKnowledge> {

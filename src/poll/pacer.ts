@@ -1,5 +1,5 @@
 import type { Clock } from "../ports/clock.ts";
-import type { Budget } from "../ports/store.ts";
+import type { Budget, Tokens } from "../ports/store.ts";
 
 /** Throttling never slows a project to less than this share of its budget. */
 const SLOWEST = 0.1;
@@ -10,6 +10,8 @@ const SAME_THROTTLING_MS = 1_000;
 const WITHOUT_STORE_MS = 1_000;
 
 type Resolve = () => void;
+
+const TAKEN = Promise.resolve();
 
 /**
  * Hands out a project's call tokens, fetched from the shared budget a few at a time. Calls of polls that are under
@@ -50,6 +52,16 @@ export class Pacer {
   /** Resolves with one token taken; rejects with the signal's reason. */
   take(kind: "continuing" | "starting", signal: AbortSignal): Promise<void> {
     if (signal.aborted) return Promise.reject(signal.reason);
+    if (this.#fetching) return this.#queue(kind, signal);
+    const asked = this.#ask(1);
+    // Nearly always, where the bucket is in this process: no place in a queue is made for that.
+    if (!(asked instanceof Promise) && asked.granted > 0) return TAKEN;
+    const taken = this.#queue(kind, signal);
+    void this.#fetch(asked);
+    return taken;
+  }
+
+  #queue(kind: "continuing" | "starting", signal: AbortSignal): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const queue = this.#waiting[kind];
     queue.add(resolve);
@@ -59,7 +71,6 @@ export class Pacer {
       if (this.#waits() === 0) this.#pause?.abort();
     };
     signal.addEventListener("abort", leave, { once: true });
-    if (!this.#fetching) void this.#fetch();
     return promise.finally(() => signal.removeEventListener("abort", leave));
   }
 
@@ -71,20 +82,30 @@ export class Pacer {
     this.#shareChangedAt = now;
   }
 
-  async #fetch(): Promise<void> {
+  async #fetch(first: Promise<Tokens> | Tokens): Promise<void> {
     this.#fetching = true;
-    while (this.#waits() > 0) {
-      this.#recover();
-      const want = Math.min(Math.max(1, Math.floor(this.rate / 20)), this.#waits());
-      const { granted, retryIn } = await this.#budget
-        .take(this.#projectId, this.rate, want)
-        // No store, no tokens: the calls wait, and the store's own trouble is told elsewhere.
-        .catch(() => ({ granted: 0, retryIn: WITHOUT_STORE_MS }));
+    let asked = first;
+    for (;;) {
+      const { granted, retryIn } = await asked;
       // A token whose caller gave up meanwhile lapses: no burst builds up here beside the shared bucket.
       for (let left = granted; left > 0; left--) this.#next()?.();
-      if (granted === 0) await this.#wait(retryIn);
+      if (granted === 0 && this.#waits() > 0) await this.#wait(retryIn);
+      if (this.#waits() === 0) break;
+      asked = this.#ask(this.#batch());
     }
     this.#fetching = false;
+  }
+
+  #batch(): number {
+    return Math.min(Math.max(1, Math.floor(this.rate / 20)), this.#waits());
+  }
+
+  #ask(want: number): Promise<Tokens> | Tokens {
+    this.#recover();
+    const taken = this.#budget.take(this.#projectId, this.rate, want);
+    if (!(taken instanceof Promise)) return taken;
+    // No store, no tokens: the calls wait, and the store's own trouble is told elsewhere.
+    return taken.catch(() => ({ granted: 0, retryIn: WITHOUT_STORE_MS }));
   }
 
   async #wait(ms: number): Promise<void> {

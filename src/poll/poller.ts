@@ -194,25 +194,37 @@ export class Poller {
   async #poll(key: string, dueAt: number): Promise<void> {
     const watched = this.#watched.get(key);
     if (!watched || watched.signal.aborted) return;
-    const { clock, emit } = this.#options;
+    const { clock, emit, knowledge } = this.#options;
     const { target, shard, signal } = watched;
     const started = clock.monotonic();
     const leave = shard.enter();
     watched.running = true;
-    let outcome: Ended = { result: null, failure: null };
+    let result: CycleResult | null = null;
+    let failure: unknown = null;
     try {
       const active = watched.active;
-      outcome = await this.#pollAndJudge(watched, started);
+      try {
+        target.project.gate.prepay(signal);
+        if (target.announce && !watched.state) await this.#announce(watched);
+        const known = knowledge.of(target.project.id, target.rules.stuck.learn);
+        result = await pollOnce(target, shard, known, clock, watched.scheduledDue(started), signal);
+        watched.asked(result.asked, started);
+        this.#tell(watched, result);
+      } catch (error) {
+        failure = error;
+      }
       const polls = this.#projects.get(target.project.id)?.polls;
-      if (!signal.aborted) polls?.queue.spentMore(active, callsOf(outcome.result) - 1);
+      if (!signal.aborted) polls?.queue.spentMore(active, callsOf(result) - 1);
+      const judging = signal.aborted ? null : this.#afterwards(watched, { result, failure });
+      if (judging) await judging;
     } catch (error) {
-      outcome = { ...outcome, failure: error };
+      failure ??= error;
     } finally {
       watched.running = false;
       leave();
     }
     if (signal.aborted) return;
-    const trouble = troubleOf(outcome);
+    const trouble = troubleOf({ result, failure });
     emit({
       kind: "poll.finished",
       ...targetNames(target),
@@ -221,7 +233,7 @@ export class Poller {
       complete: trouble === null,
       cause: trouble?.cause ?? null,
       error: trouble?.error,
-      calls: callsOf(outcome.result),
+      calls: callsOf(result),
     });
     if (watched.dueAgain !== null) {
       const again = watched.dueAgain;
@@ -230,36 +242,16 @@ export class Poller {
     }
   }
 
-  async #pollAndJudge(watched: Watched, started: number): Promise<Ended> {
-    const { clock, knowledge } = this.#options;
-    const { target, shard, signal } = watched;
-    let result: CycleResult | null = null;
-    let failure: unknown = null;
-    try {
-      target.project.gate.prepay(signal);
-      if (target.announce && !watched.state) await this.#announce(watched);
-      const known = knowledge.of(target.project.id, target.rules.stuck.learn);
-      result = await pollOnce(target, shard, known, clock, watched.scheduledDue(started), signal);
-      watched.asked(result.asked, started);
-      this.#tell(watched, result);
-    } catch (error) {
-      failure = error;
-    }
-    try {
-      if (!signal.aborted) await this.#afterwards(watched, { result, failure });
-    } catch (error) {
-      failure ??= error;
-    }
-    return { result, failure };
-  }
-
-  /** What a poll means for the health of its instance, and for when it is polled next. */
-  async #afterwards(watched: Watched, ended: Ended): Promise<void> {
+  /**
+   * What a poll means for the health of its instance, and for when it is polled next. Null where that is all, as
+   * after nearly every poll.
+   */
+  #afterwards(watched: Watched, ended: Ended): Promise<void> | null {
     const { clock, random, reach } = this.#options;
     const { result, failure } = ended;
     const now = clock.now();
     // A store that does not answer says nothing about the instance.
-    if (failure instanceof StoreError || result?.kind === "fenced") return;
+    if (failure instanceof StoreError || result?.kind === "fenced") return null;
     watched.lastPollAt = now;
     const trouble = troubleOf(ended);
     watched.up = trouble === null;
@@ -273,13 +265,18 @@ export class Poller {
       result?.asked.failures.some(({ error }) => error.reason === "throttled");
     watched.throttled = throttled ? watched.throttled + 1 : 0;
     watched.nextDue = this.#nextDue(watched, now);
-    if (watched.streak?.cause !== "not_found") watched.notFoundSince = null;
-    else if (watched.target.discovered) await this.#notFound(watched, now);
     if (watched.throttled > 0) {
       const wait = THROTTLE_WAIT.min + backoff(watched.throttled, THROTTLE_WAIT, random());
       watched.nextDue = Math.max(watched.nextDue, now + wait);
     }
-    await reach.judge(watched, failure, now);
+    if (watched.streak?.cause !== "not_found") watched.notFoundSince = null;
+    return reach.concerns(watched) ? this.#judge(watched, failure, now) : null;
+  }
+
+  async #judge(watched: Watched, failure: unknown, now: number): Promise<void> {
+    const { streak, target } = watched;
+    if (streak?.cause === "not_found" && target.discovered) await this.#notFound(watched, now);
+    await this.#options.reach.judge(watched, failure, now);
   }
 
   async #announce({ target, shard }: Watched): Promise<void> {

@@ -1,5 +1,5 @@
 import type { CloudError } from "../errors.ts";
-import type { CallGate, CallOutcome, Operation } from "../ports/call-gate.ts";
+import type { CallGate, CallOutcome, Operation, Report } from "../ports/call-gate.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Emit } from "../ports/telemetry.ts";
 import type { KeyGuard, KeyVerdict } from "./key-guard.ts";
@@ -42,13 +42,22 @@ export class ProjectGate implements CallGate {
     this.#prepaid.set(signal, this.#clock.monotonic());
   }
 
-  async enter(operation: Operation, signal: AbortSignal): Promise<(outcome: CallOutcome) => void> {
+  enter(operation: Operation, signal: AbortSignal): Promise<Report> | Report {
     const paidAt = this.#prepaid.get(signal) ?? Number.NEGATIVE_INFINITY;
     this.#prepaid.delete(signal);
-    if (this.#clock.monotonic() - paidAt > FRESH_MS) await this.#token("continuing", signal);
-    const report = await this.key.enter(signal);
+    const paid = this.#clock.monotonic() - paidAt <= FRESH_MS;
+    if (paid && this.key.accepted) return this.#report(operation, this.key.reporter);
+    return this.#enter(operation, signal, paid);
+  }
+
+  async #enter(operation: Operation, signal: AbortSignal, paid: boolean): Promise<Report> {
+    if (!paid) await this.#token("continuing", signal);
+    return this.#report(operation, await this.key.enter(signal));
+  }
+
+  #report(operation: Operation, tellKey: (verdict: KeyVerdict) => void): Report {
     return (outcome) => {
-      report(keyVerdict(operation, outcome));
+      tellKey(keyVerdict(operation, outcome));
       if (outcome.error?.reason === "throttled") {
         this.pacer.throttled();
         this.#emit({ kind: "api.throttled", project: this.#project });
@@ -63,13 +72,11 @@ export class ProjectGate implements CallGate {
     };
   }
 
-  async #token(kind: "starting" | "continuing", signal: AbortSignal): Promise<void> {
+  #token(kind: "starting" | "continuing", signal: AbortSignal): Promise<void> {
     const from = this.#clock.monotonic();
-    await this.pacer.take(kind, signal);
-    this.#emit({
-      kind: "api.budget_wait",
-      project: this.#project,
-      seconds: (this.#clock.monotonic() - from) / 1000,
+    return this.pacer.take(kind, signal).then(() => {
+      const seconds = (this.#clock.monotonic() - from) / 1000;
+      this.#emit({ kind: "api.budget_wait", project: this.#project, seconds });
     });
   }
 }

@@ -44,10 +44,15 @@ export class Reach {
     this.#options = options;
   }
 
+  /** False while all is well and was well before: then there is nothing to judge. */
+  concerns({ streak, state }: Watched): boolean {
+    return streak !== null || Boolean(state?.record.unreachable);
+  }
+
   /** After a poll of an instance that told something about it. Rejects as the store does. */
   async judge(watched: Watched, error: unknown, now: number): Promise<void> {
     const { target, shard, streak } = watched;
-    if (streak === null && !watched.state?.record.unreachable) return;
+    if (!this.concerns(watched)) return;
     const state =
       (await shard.whole(target.key)) ?? fresh(newRecord(target.project.id, target.rules.instance));
     const health = instanceHealth(state.record, target.rules, streak, this.#near.has(target.project.id), now);

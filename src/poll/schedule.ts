@@ -10,6 +10,15 @@ const SEARCH_HOURS = 24 * (4 * 366);
 /** The widest stretch over which the instances of one schedule are spread. */
 const MAX_SPREAD = 5 * MINUTE;
 
+/** Instances of one schedule ask about its present gap and the one before, and about neither of another schedule's. */
+const KEPT_STRETCHES = 4;
+
+/** `due` is the first due time after each moment from `from` on, before `due`. */
+interface Stretch {
+  readonly from: number;
+  readonly due: number;
+}
+
 /**
  * When a cron expression (six fields, seconds first) is due, in a time zone. Fields and the match are node-cron's;
  * the search is ours, because node-cron only tells the next run from the present, and due times of the past and
@@ -25,6 +34,8 @@ export class Schedule {
   readonly #local: (time: number) => { hour: number; minute: number };
   /** The gap that was asked for last: thousands of instances ask about the same moment. */
   #gap = { before: 0, after: 0 };
+  /** Stretches of time whose next due time was found, the latest first: the match costs more than a whole poll's rest. */
+  #found: readonly Stretch[] = [];
 
   constructor(expression: string, timezone: string) {
     this.name = `${expression} ${timezone}`;
@@ -39,6 +50,15 @@ export class Schedule {
 
   /** The first due time after `time`, epoch milliseconds; Infinity for a date that never comes. */
   next(time: number): number {
+    for (const { from, due } of this.#found) if (from <= time && time < due) return due;
+    const due = this.#search(time);
+    // The same stretch, asked from further back, takes the place of its part.
+    const others = this.#found.filter((each) => each.due !== due);
+    this.#found = [{ from: time, due }, ...others].slice(0, KEPT_STRETCHES);
+    return due;
+  }
+
+  #search(time: number): number {
     let at = Math.floor(time / SECOND) * SECOND + SECOND;
     const limit = at + SEARCH_HOURS * HOUR;
     while (at < limit) {

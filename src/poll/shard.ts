@@ -80,6 +80,12 @@ export class Shard {
     return this.#instances.get(key)?.state;
   }
 
+  /** The same as `whole`, where memory holds it all already; undefined where it does not. */
+  wholeInMemory(key: string): InstanceState | undefined {
+    const known = this.#dropped ? undefined : this.#instances.get(key);
+    return known?.whole ? known.state : undefined;
+  }
+
   /** All that is known of an instance, for a decision; undefined if the store does not know it. */
   async whole(key: string): Promise<InstanceState | undefined> {
     if (this.#dropped) await this.reload();

@@ -27,6 +27,16 @@ export class Watched {
   #scheduledAt = Number.NEGATIVE_INFINITY;
   /** Throttled polls in a row: the waits grow with it. */
   throttled = 0;
+  /** The last answer of `active`, and the state that it is about. */
+  #active: {
+    readonly tasks: InstanceState["tasks"] | null;
+    readonly revision: number;
+    readonly is: boolean;
+  } = {
+    tasks: null,
+    revision: 0,
+    is: false,
+  };
 
   constructor(target: Target, shard: Shard, now: number) {
     this.target = target;
@@ -46,8 +56,15 @@ export class Watched {
     return this.shard.peek(this.target.key);
   }
 
+  /** Open tasks that are neither stuck nor acknowledged: somebody waits for their end. Asked several times per poll. */
   get active(): boolean {
-    return isActive(this.state?.tasks.values() ?? []);
+    const { state } = this;
+    if (!state) return false;
+    const { tasks, revision } = state;
+    if (this.#active.tasks !== tasks || this.#active.revision !== revision) {
+      this.#active = { tasks, revision, is: isActive(tasks.values()) };
+    }
+    return this.#active.is;
   }
 
   scheduleAt(now: number): Schedule {

@@ -22,9 +22,11 @@ export interface CallOutcome {
 
 /**
  * What every single call to the cloud passes before it starts: the project's budget and the lock of its
- * credentials. Resolves when the call may start; the caller then reports how it went, exactly once.
- * Rejects with a `CloudError` when no call may be made, or with the signal's reason.
+ * credentials. Resolves when the call may start, or answers at once where it may start at once; the caller then
+ * reports how it went, exactly once. Rejects with a `CloudError` when no call may be made, or with the signal's reason.
  */
 export interface CallGate {
-  enter(operation: Operation, signal: AbortSignal): Promise<(outcome: CallOutcome) => void>;
+  enter(operation: Operation, signal: AbortSignal): Promise<Report> | Report;
 }
+
+export type Report = (outcome: CallOutcome) => void;

@@ -218,12 +218,16 @@ export interface Notes {
 
 /** A token bucket per project, shared by all replicas: holds less than one second's worth, and starts empty. */
 export interface Budget {
-  /** Takes up to `want` tokens. With none granted, `retryIn` is the milliseconds until one is there. */
-  take(
-    projectId: string,
-    ratePerSecond: number,
-    want: number,
-  ): Promise<{ readonly granted: number; readonly retryIn: number }>;
+  /**
+   * Takes up to `want` tokens. With none granted, `retryIn` is the milliseconds until one is there. Answers at once
+   * where the bucket is in this process.
+   */
+  take(projectId: string, ratePerSecond: number, want: number): Promise<Tokens> | Tokens;
+}
+
+export interface Tokens {
+  readonly granted: number;
+  readonly retryIn: number;
 }
 
 /** Reads over all shards, beside the owners, for commands and the HTTP API. May be a moment behind. */

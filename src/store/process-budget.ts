@@ -6,7 +6,7 @@ import { type Bucket, takeTokens } from "./token-bucket.ts";
 export function processBudget(clock: Clock): Budget {
   const buckets = new Map<string, Bucket>();
   return {
-    async take(projectId, ratePerSecond, want) {
+    take(projectId, ratePerSecond, want) {
       const taken = takeTokens(buckets.get(projectId) ?? null, ratePerSecond, want, clock.monotonic());
       buckets.set(projectId, taken.bucket);
       return { granted: taken.granted, retryIn: taken.retryIn };

@@ -9,11 +9,18 @@ export class Semaphore {
     this.#free = limit;
   }
 
-  /** Resolves with the function that gives the place back; rejects with the signal's reason. */
+  /**
+   * Resolves with the function that gives the place back; rejects with the signal's reason, but not before its turn
+   * has come: those who hold the places end by the same signal, or in their own time.
+   */
   async acquire(signal: AbortSignal): Promise<() => void> {
     signal.throwIfAborted();
     if (this.#free > 0) this.#free -= 1;
-    else await this.#wait(signal);
+    else await new Promise<void>((resolve) => this.#waiting.add(resolve));
+    if (signal.aborted) {
+      this.#release();
+      throw signal.reason;
+    }
     let released = false;
     return () => {
       if (released) return;
@@ -30,16 +37,6 @@ export class Semaphore {
       this.#free -= 1;
       this.#next();
     }
-  }
-
-  #wait(signal: AbortSignal): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#waiting.add(resolve);
-    const leave = () => {
-      if (this.#waiting.delete(resolve)) reject(signal.reason);
-    };
-    signal.addEventListener("abort", leave, { once: true });
-    return promise.finally(() => signal.removeEventListener("abort", leave));
   }
 
   #release(): void {
