@@ -1,6 +1,5 @@
 import { type ChildProcess, type SpawnOptions, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { readdirSync, readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
@@ -54,51 +53,4 @@ async function firstLine(child: ChildProcess): Promise<string> {
   if (!child.stdout) throw new Error("its output is not piped");
   for await (const line of createInterface(child.stdout)) return line;
   throw new Error("it ended without a word");
-}
-
-/** The process and all its descendants. */
-export function tree(pid: number): readonly number[] {
-  const children = new Map<number, number[]>();
-  for (const name of readdirSync("/proc")) {
-    if (!/^\d+$/.test(name)) continue;
-    try {
-      // "pid (name) state parent …", where the name may hold anything.
-      const stat = readFileSync(`/proc/${name}/stat`, "utf8");
-      const parent = Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
-      children.set(parent, [...(children.get(parent) ?? []), Number(name)]);
-    } catch {
-      // It has ended meanwhile.
-    }
-  }
-  const found = [pid];
-  for (const one of found) found.push(...(children.get(one) ?? []));
-  return found;
-}
-
-/** Resident memory of the whole tree in MB, as the kernel counts it; shared pages count for each process. */
-export function residentMb(pid: number): number {
-  let kib = 0;
-  for (const one of tree(pid)) {
-    try {
-      kib += Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${one}/status`, "utf8"))?.[1] ?? 0);
-    } catch {
-      // It has ended meanwhile.
-    }
-  }
-  return kib / 1024;
-}
-
-/** CPU time that the whole tree has used, seconds. */
-export function cpuSeconds(pid: number): number {
-  let ticks = 0;
-  for (const one of tree(pid)) {
-    try {
-      const stat = readFileSync(`/proc/${one}/stat`, "utf8");
-      const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-      ticks += Number(fields[11]) + Number(fields[12]);
-    } catch {
-      // It has ended meanwhile.
-    }
-  }
-  return ticks / 100;
 }
