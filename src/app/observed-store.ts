@@ -14,7 +14,14 @@ const OPERATIONS = {
     drop: "drop",
     prune: "prune",
   },
-  leases: { join: "join", leave: "leave", acquire: "acquire", renew: "renew", release: "release" },
+  leases: {
+    join: "join",
+    leave: "leave",
+    free: "acquire",
+    acquire: "acquire",
+    renew: "renew",
+    release: "release",
+  },
   notes: { read: "note", write: "note", list: "note" },
   budget: { take: "take" },
   reader: {

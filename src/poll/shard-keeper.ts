@@ -116,33 +116,26 @@ export class ShardKeeper {
     }
   }
 
-  /** As many at a time as are still wanted: others may hold most of them, and each answer takes a round trip. */
+  /** At once as many as are wanted: with a round trip for each, a takeover would last as long as the store is slow. */
   async #take(count: number): Promise<void> {
-    const { shards, ttl, clock } = this.#options;
-    // What is held already must be renewed in good time, however slow the store is.
-    const until = clock.monotonic() + ttl / 6;
-    let left = count;
-    let step = 0;
-    while (left > 0 && step < shards && !this.#stopping && clock.monotonic() < until) {
-      const tried: Promise<boolean>[] = [];
-      for (; tried.length < left && step < shards; step++) {
-        const number = this.#cursor;
-        this.#cursor = (number + 1) % shards;
-        if (!this.#owned.has(number) && !this.#leaving.has(number)) tried.push(this.#tryToGain(number));
-      }
-      const answers = await Promise.allSettled(tried);
-      for (const answer of answers) if (answer.status === "rejected") throw answer.reason;
-      left -= answers.filter((answer) => answer.status === "fulfilled" && answer.value).length;
-    }
+    const { leases, member, shards } = this.#options;
+    const place = (shard: number) => (shard - this.#cursor + shards) % shards;
+    const tried = (await leases.free(member))
+      .filter((shard) => !this.#owned.has(shard) && !this.#leaving.has(shard))
+      .sort((a, b) => place(a) - place(b))
+      .slice(0, count);
+    this.#cursor = ((tried.at(-1) ?? this.#cursor) + 1) % shards;
+    if (this.#stopping) return;
+    const answers = await Promise.allSettled(tried.map((shard) => this.#tryToGain(shard)));
+    for (const answer of answers) if (answer.status === "rejected") throw answer.reason;
   }
 
-  /** False while it is another's. */
-  async #tryToGain(number: number): Promise<boolean> {
+  /** Another replica may have been faster. */
+  async #tryToGain(number: number): Promise<void> {
     const { leases, member, ttl, clock } = this.#options;
     const deadline = clock.monotonic() + ttl;
     const lease = await leases.acquire(number, member, ttl);
     if (lease) await this.#gain(lease, deadline);
-    return lease !== null;
   }
 
   /** What cannot be loaded, or comes when we stop, is left to others at once. */

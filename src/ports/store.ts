@@ -194,6 +194,8 @@ export interface Leases {
   /** Announces a replica for `ttl` milliseconds and returns the live ones, itself among them, sorted. */
   join(member: string, ttl: number): Promise<readonly string[]>;
   leave(member: string): Promise<void>;
+  /** Shards that `acquire` would give to the member at this moment. */
+  free(member: string): Promise<readonly number[]>;
   /** Null while another owner's time has not run out. Raises the fence, and frees what the shard's outbox holds. */
   acquire(shard: number, member: string, ttl: number): Promise<Lease | null>;
   /** In the order given. Only with equal owner and equal fence. `generation` tells whether somebody else wrote the shard. */

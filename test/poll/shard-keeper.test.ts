@@ -72,20 +72,27 @@ describe("replicas", () => {
     expect(before.filter((number) => a.owns().includes(number) || b.owns().includes(number))).toHaveLength(6);
   });
 
-  test("ask for all that they want at once, whoever has it", async () => {
-    const { store, replica } = await scene();
+  test("ask at once for all that they want, and for nothing that others have", async () => {
+    const { clock, store, replica } = await scene();
+    const [a, dead] = [replica("a"), replica("dead")];
+    await ticks(a, dead, a, dead);
+    expect(dead.owns()).toHaveLength(SHARDS / 2);
     let asked = 0;
     const all = Promise.withResolvers<void>();
-    const a = replica("a", {
+    const b = replica("b", {
       async acquire(...args) {
         asked += 1;
-        if (asked === SHARDS) all.resolve();
+        if (asked === SHARDS / 2) all.resolve();
         await all.promise;
         return store.leases.acquire(...args);
       },
     });
+    await clock.advance(TTL / 2);
     await a.keeper.tick();
-    expect(a.owns()).toEqual(ALL);
+    await clock.advance(TTL / 2);
+    await b.keeper.tick();
+    expect(b.owns()).toEqual(ALL.filter((shard) => !a.owns().includes(shard)));
+    expect(asked).toBe(SHARDS / 2);
   });
 
   test("take over what a dead one had when its lease has run out", async () => {

@@ -17,6 +17,12 @@ export function redisLeases(client: Client, keys: Keys, run: Run, shards: number
       await asStoreErrors("leave", () => client.hdel(keys.members, member));
     },
 
+    async free(member) {
+      const all = Array.from({ length: shards }, (_, shard) => shard);
+      const free = await Promise.all(all.map((shard) => run("free", meta(shard), [member])));
+      return all.filter((shard) => free[shard] === 1);
+    },
+
     async acquire(shard, member, ttl) {
       if (shard < 0 || shard >= shards) return null;
       const fence = Number(await run("acquire", meta(shard), [member, ttl]));

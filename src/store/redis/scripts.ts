@@ -33,6 +33,7 @@ export type ScriptName =
   | "claim"
   | "commit"
   | "drop"
+  | "free"
   | "join"
   | "note"
   | "prune"

@@ -41,13 +41,23 @@ export class ShardRows {
  * lease lasts is kept in memory, so a daemon that starts takes over at once what the one before it left; the
  * fence is in the file and only grows.
  */
-export function sqliteLeases(db: Database, rows: ShardRows, clock: Clock, granting: boolean): Leases {
+export function sqliteLeases(
+  db: Database,
+  rows: ShardRows,
+  clock: Clock,
+  { granting, shards }: { readonly granting: boolean; readonly shards: number },
+): Leases {
   const take = db.prepare<{ fence: number }>(
     "UPDATE shard SET owner = ?, fence = fence + 1 WHERE shard = ? RETURNING fence",
   );
   const give = db.prepare("UPDATE shard SET owner = NULL WHERE shard = ? AND owner = ? AND fence = ?");
   const members = new Map<string, number>();
   const held = new Map<number, { readonly owner: string; readonly until: number }>();
+
+  const isFree = (shard: number, member: string): boolean => {
+    const holder = held.get(shard);
+    return granting && (!holder || holder.owner === member || holder.until <= clock.monotonic());
+  };
 
   return {
     async join(member, ttl) {
@@ -61,11 +71,14 @@ export function sqliteLeases(db: Database, rows: ShardRows, clock: Clock, granti
       members.delete(member);
     },
 
+    async free(member) {
+      return Array.from({ length: shards }, (_, shard) => shard).filter((shard) => isFree(shard, member));
+    },
+
     async acquire(shard, member, ttl) {
-      const now = clock.monotonic();
+      if (!isFree(shard, member)) return null;
       const holder = held.get(shard);
-      if (!granting || (holder !== undefined && holder.owner !== member && holder.until > now)) return null;
-      held.set(shard, { owner: member, until: now + ttl });
+      held.set(shard, { owner: member, until: clock.monotonic() + ttl });
       try {
         const row = await db.write(() => take.get(member, shard));
         return row === undefined ? null : { shard, owner: member, fence: row.fence };

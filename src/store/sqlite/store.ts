@@ -85,7 +85,11 @@ function prepareShards(db: Database, shards: number): void {
   );
 }
 
-function storeOn(db: Database, { exclusive, clock }: SqliteOptions, unlock: (() => void) | null): Store {
+function storeOn(
+  db: Database,
+  { exclusive, shards, clock }: SqliteOptions,
+  unlock: (() => void) | null,
+): Store {
   const rows = new ShardRows(db);
   const events = sqliteEvents(db);
   const ping = db.prepare("SELECT generation FROM shard LIMIT 1");
@@ -93,7 +97,7 @@ function storeOn(db: Database, { exclusive, clock }: SqliteOptions, unlock: (() 
     kind: "sqlite",
     state: sqliteState(db, rows, events),
     outbox: sqliteOutbox(db, rows, events),
-    leases: sqliteLeases(db, rows, clock, exclusive),
+    leases: sqliteLeases(db, rows, clock, { granting: exclusive, shards }),
     notes: sqliteNotes(db),
     budget: processBudget(clock),
     reader: sqliteReader(db),

@@ -24,6 +24,17 @@ export function leasesContract(use: UseStore): void {
     expect(await store.leases.acquire(1, "replica-a", TTL)).toBeNull();
   });
 
+  test("free is what would be given: what nobody has, what is the member's own, and what ran out", async () => {
+    const { store } = await use();
+    expect(await store.leases.free("replica-a")).toEqual([0, 1, 2, 3]);
+    const lease = await leaseOf(store, 1, "replica-a");
+    await store.leases.acquire(2, "replica-a", 30);
+    expect(await store.leases.free("replica-a")).toEqual([0, 1, 2, 3]);
+    await expect.poll(() => store.leases.free("replica-b")).toEqual([0, 2, 3]);
+    await store.leases.release(lease);
+    expect(await store.leases.free("replica-b")).toEqual([0, 1, 2, 3]);
+  });
+
   test("another handle gets no lease while the first one has it", async () => {
     const { store, second } = await use();
     const lease = await leaseOf(store);
