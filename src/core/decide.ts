@@ -21,6 +21,8 @@ export function decide(input: DecisionInput): Decision {
   const { state, observation, rules, now } = input;
   const { listing } = observation;
   const draft = draftOf(state, rules, now, listing.cloudNow);
+  const { name, engine } = rules.instance;
+  if (isRenamed(input)) draft.record = { ...draft.record, name, engine };
   for (const { id, problem } of listing.malformed) {
     draft.facts.push({ kind: "malformed", taskId: id, problem });
   }
@@ -47,6 +49,10 @@ export function decide(input: DecisionInput): Decision {
 
   return decisionOf(draft, { ...draft.record, ...pick(record) });
 }
+
+/** Is it called otherwise than when it was written last? Its last events are told by the record alone. */
+const isRenamed = ({ state: { record }, rules: { instance } }: DecisionInput): boolean =>
+  record.name !== instance.name || record.engine !== instance.engine;
 
 const pick = ({ lastCompleteAt, lastSweepAt }: InstanceRecord) => ({ lastCompleteAt, lastSweepAt });
 
@@ -79,7 +85,7 @@ const EITHER = [() => true, () => false] as const;
 function isQuiet(input: DecisionInput): boolean {
   const { state, observation, rules, knowledge, now } = input;
   const { listing, lookups, progress } = observation;
-  if (listing.malformed.length > 0) return false;
+  if (listing.malformed.length > 0 || isRenamed(input)) return false;
   if (listing.complete && state.record.baselineAt === null) return false;
   if (!scheduledQuiet(input)) return false;
   for (const seen of listing.tasks) {

@@ -1,7 +1,8 @@
 import { expect, onTestFinished, test } from "vitest";
 import { DEMO_KEY, startSimulator } from "../../src/simulator/server.ts";
 import { RunningApp } from "../support/running-app.ts";
-import { projectOf, watchConfig } from "../support/watch-config.ts";
+import { projectOf, type RawConfig, watchConfig } from "../support/watch-config.ts";
+import { polledAgain, sceneOf } from "./scene.ts";
 
 test("a reload that fails, or that changes what cannot change, leaves everything as it was and says so", async () => {
   const simulator = await startSimulator({ projects: [{ keys: [DEMO_KEY] }] });
@@ -26,4 +27,19 @@ test("a reload that fails, or that changes what cannot change, leaves everything
 
   expect(await app.reload(config)).toEqual({ ok: true });
   expect(await successful()).toBe(1);
+});
+
+test("an instance that was renamed leaves under the name that it had last", async () => {
+  const { inbox, config, start } = await sceneOf();
+  const [project] = config.projects as { readonly instances: readonly RawConfig[] }[];
+  const [orders, billing] = project!.instances;
+  const app = await start();
+  await polledAgain(app);
+  await app.reload({
+    ...config,
+    projects: [{ ...project, instances: [{ ...orders, name: "sales" }, billing] }],
+  });
+  await polledAgain(app, ["sales", "billing"]);
+  await app.reload({ ...config, projects: [{ ...project, instances: [billing] }] });
+  expect((await inbox.event("instance.removed")).data.instance).toMatchObject({ name: "sales" });
 });
