@@ -49,8 +49,8 @@ say(`
   dms-taskwatch ${VERSION} watches a simulated cloud. Within half a minute tasks succeed, one fails, and one is found
   that hangs since three hours. The lines below are the daemon's log and the webhooks that it sends; and here is more:
 
+    Status page    ${app.url}/
     Metrics        ${app.url}/metrics
-    Status         ${app.url}/
     Configuration  ${configFile}
     Simulator      ${simulator.url}/_control/state
 

@@ -11,6 +11,7 @@ const NEEDED = {
   amtool: "prometheus-alertmanager",
   openssl: "openssl",
   faketime: "faketime",
+  chromium: "chromium",
 } as const;
 
 // Debian puts some servers where only root looks.

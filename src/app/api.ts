@@ -15,7 +15,7 @@ import type { Engine } from "./engine.ts";
 import { explainTasks } from "./explain.ts";
 import { commonRules, commonStuck } from "./rules.ts";
 import { type Process, statusJson } from "./status.ts";
-import { inScope, type KnownInstance, pageOf, projectName, readWhole, type Whole } from "./whole.ts";
+import { inScope, type KnownInstance, lanesOf, pageOf, projectName, readWhole, type Whole } from "./whole.ts";
 
 export interface StoreApiOptions {
   readonly clock: Clock;
@@ -143,6 +143,10 @@ export function storeApi({ clock, emit, opened, process }: StoreApiOptions): Api
           recent: worker?.recent ?? [],
         });
       });
+    },
+
+    async lanes(since, most) {
+      return await lanesOf(open().store.reader, await whole(), since, most);
     },
 
     async acknowledge(id, scope, by, reason) {

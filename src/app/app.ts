@@ -5,6 +5,7 @@ import { formatProblem } from "../config/problem.ts";
 import { StoreError, UsageError } from "../errors.ts";
 import { apiRoutes } from "../http/api-routes.ts";
 import { eventStream } from "../http/event-stream.ts";
+import { pageRoutes } from "../http/page-routes.ts";
 import type { Readiness, ReloadAnswer } from "../http/routes.ts";
 import { createHttpServer, type HttpServer } from "../http/server.ts";
 import { Exposition } from "../observe/exposition.ts";
@@ -168,6 +169,7 @@ export class App {
       routes: [
         (scope) => {
           apiRoutes(scope, api);
+          pageRoutes(scope, api, clock);
           eventStream(scope, {
             api,
             clock,

@@ -4,6 +4,7 @@ import { newRecord, type Target } from "../poll/target.ts";
 import type { Reader } from "../ports/store.ts";
 import { compileGlob } from "../util/glob.ts";
 import type { Scope, TaskPlace, TaskQuery } from "../views/api.ts";
+import { barOf, type Lanes } from "../views/lane.ts";
 import type { KnownTask } from "../views/task.ts";
 import { projectOf } from "./known-projects.ts";
 
@@ -108,6 +109,46 @@ export async function pageOf(
   const last = tasks.at(-1);
   return { tasks, next: found.length > limit && last ? placeOf(last) : null };
 }
+
+/** Bars of one lane. */
+const MOST_BARS = 200;
+
+/** Rejects with StoreError. */
+export async function lanesOf(
+  reader: Reader,
+  { instances }: Whole,
+  since: number,
+  most: number,
+): Promise<Lanes> {
+  const busy = instances
+    .map((known) => ({ known, rank: rankOf(known), at: lastEnd(known.record) }))
+    .filter(({ rank, at }) => rank < IDLE || at >= since)
+    .sort((a, b) => a.rank - b.rank || b.at - a.at || compare(a.known.key, b.known.key));
+  const shown = busy.slice(0, most).map(({ known }) => known);
+  const rows = await reader.tasks({ state: "all", instances: shown });
+  const tasks = Map.groupBy(rows, ({ key }) => key);
+  const lanes = shown.map(({ key, project, record }) => {
+    const bars = (tasks.get(key) ?? []).flatMap(({ task }) => barOf(task, since) ?? []);
+    const { instanceId: id, name, engine } = record;
+    return {
+      project,
+      instance: { id, name, engine },
+      bars: bars.sort((a, b) => a.from - b.from || compare(a.id, b.id)).slice(-MOST_BARS),
+    };
+  });
+  return { lanes, more: busy.length - lanes.length, idle: instances.length - busy.length };
+}
+
+const IDLE = 2;
+
+function rankOf({ live }: KnownInstance): number {
+  if (live.some(({ verdict, failedAt }) => verdict !== null || failedAt !== null)) return 0;
+  return live.length > 0 ? 1 : IDLE;
+}
+
+/** When a task of it ended last, as far as that is remembered by name. */
+const lastEnd = ({ ended }: InstanceRecord): number =>
+  ended.reduce((last, { successAt, failureAt }) => Math.max(last, successAt ?? 0, failureAt ?? 0), 0);
 
 const placeOf = ({ key, task }: KnownTask): TaskPlace => ({ key, createdAt: task.createdAt, id: task.id });
 

@@ -4,12 +4,12 @@ import { systemClock } from "../platform/clock.ts";
 import { userName } from "../platform/process.ts";
 import type { Reader } from "../ports/store.ts";
 import { compileGlob } from "../util/glob.ts";
+import { printable } from "../views/printable.ts";
 import type { KnownTask } from "../views/task.ts";
 import { plural } from "../views/text.ts";
 import { type ConfigArgs, mustLoad } from "./config.ts";
 import type { ExitCode, Io } from "./io.ts";
 import { knownTasks } from "./known-tasks.ts";
-import { printable } from "./printable.ts";
 import { withStore } from "./store.ts";
 
 export interface AckArgs extends ConfigArgs {

@@ -2,10 +2,10 @@ import { iso } from "../core/data.ts";
 import { UsageError } from "../errors.ts";
 import { systemClock } from "../platform/clock.ts";
 import type { DeadLetter, DeadLetterPage, Outbox, Store } from "../ports/store.ts";
+import { jsonText } from "../views/printable.ts";
 import { plural, timeText } from "../views/text.ts";
 import { type ConfigArgs, mustLoad } from "./config.ts";
 import type { ExitCode, Io } from "./io.ts";
-import { jsonText } from "./printable.ts";
 import { withStore } from "./store.ts";
 import { type Column, renderTable } from "./table.ts";
 

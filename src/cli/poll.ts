@@ -6,6 +6,7 @@ import { systemClock } from "../platform/clock.ts";
 import type { Target } from "../poll/target.ts";
 import { nearest } from "../util/nearest.ts";
 import { Semaphore } from "../util/semaphore.ts";
+import { jsonText } from "../views/printable.ts";
 import { plural } from "../views/text.ts";
 import { failureText } from "./cause-text.ts";
 import { type ConfigArgs, mustLoad } from "./config.ts";
@@ -13,7 +14,6 @@ import type { ExitCode, Io } from "./io.ts";
 import { alerts, judgeListing } from "./poll-judge.ts";
 import { listRange } from "./poll-range.ts";
 import { type InstancePass, passJson, passTable, problemLines } from "./poll-report.ts";
-import { jsonText } from "./printable.ts";
 import { type Progress, startProgress } from "./progress.ts";
 
 export interface PollArgs extends ConfigArgs {

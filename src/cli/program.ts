@@ -1,8 +1,8 @@
 import { CommanderError } from "commander";
 import { StoreError, UsageError } from "../errors.ts";
+import { printableLines } from "../views/printable.ts";
 import { commandLine } from "./commands.ts";
 import type { ExitCode, Io } from "./io.ts";
-import { printableLines } from "./printable.ts";
 
 /** Reads the arguments and does what they say. Never rejects: errors become a few plain lines and an exit code. */
 export async function program(args: readonly string[], given: Io): Promise<ExitCode> {

@@ -1,4 +1,4 @@
-import { printable } from "./printable.ts";
+import { printable } from "../views/printable.ts";
 
 export interface Column {
   readonly title: string;

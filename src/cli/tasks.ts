@@ -4,12 +4,12 @@ import { durationSeconds } from "../core/data.ts";
 import { isOpen } from "../core/task.ts";
 import { systemClock } from "../platform/clock.ts";
 import type { Reader, TaskFilter } from "../ports/store.ts";
+import { jsonText } from "../views/printable.ts";
 import { type KnownTask, type TaskJson, taskJson } from "../views/task.ts";
 import { secondsText } from "../views/text.ts";
 import { type ConfigArgs, mustLoad } from "./config.ts";
 import type { ExitCode, Io } from "./io.ts";
 import { knownTasks } from "./known-tasks.ts";
-import { jsonText } from "./printable.ts";
 import { withStore } from "./store.ts";
 import { type Column, renderTable } from "./table.ts";
 

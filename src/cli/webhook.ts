@@ -10,9 +10,9 @@ import { systemClock } from "../platform/clock.ts";
 import { nearest } from "../util/nearest.ts";
 import { redactUrl } from "../util/redact-url.ts";
 import { VERSION } from "../version.ts";
+import { printable } from "../views/printable.ts";
 import { type ConfigArgs, mustLoad } from "./config.ts";
 import type { ExitCode, Io } from "./io.ts";
-import { printable } from "./printable.ts";
 import { withStore } from "./store.ts";
 import { cut } from "./table.ts";
 

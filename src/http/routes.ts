@@ -56,13 +56,3 @@ export function operationRoutes(app: FastifyInstance, operations: Operations, re
     done();
   });
 }
-
-/** Where no status page is plugged in. */
-export function landingPage(app: FastifyInstance): void {
-  const links = ["/metrics", "/healthz", "/readyz"].map((path) => `<li><a href="${path}">${path}</a></li>`);
-  const page = `<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>dms-taskwatch</title>
-<h1>dms-taskwatch</h1><ul>${links.join("")}</ul></html>
-`;
-  app.get("/", (_request, reply) => reply.type("text/html; charset=utf-8").send(page));
-}

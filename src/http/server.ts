@@ -8,7 +8,7 @@ import type { Clock } from "../ports/clock.ts";
 import { type Authenticator, authenticator } from "./auth.ts";
 import { allowedMethods, refuseOtherMethods } from "./methods.ts";
 import { BadRequest } from "./query.ts";
-import { landingPage, type Operations, operationRoutes } from "./routes.ts";
+import { type Operations, operationRoutes } from "./routes.ts";
 
 declare module "fastify" {
   interface FastifyContextConfig {
@@ -103,7 +103,10 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
       request.caller = auth;
       return;
     }
-    return reply.code(401).header("www-authenticate", auth.challenge).send({ error: "unauthorized" });
+    return reply
+      .code(401)
+      .header("www-authenticate", [...auth.challenges])
+      .send({ error: "unauthorized" });
   });
   app.addHook("onResponse", async () => {
     // A connection whose answer had begun before the end becomes idle only now.
@@ -125,7 +128,6 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
 
   operationRoutes(app, options, () => settings.reload);
   for (const routes of options.routes ?? []) await app.register(async (scope) => routes(scope));
-  if (!app.hasRoute({ method: "GET", url: "/" })) landingPage(app);
   // Also what was registered without waiting is there then.
   await app.after();
   refuseOtherMethods(app, allowed);

@@ -2,6 +2,7 @@ import type { EventType } from "../core/event.ts";
 import type { Threshold } from "../core/state.ts";
 import type { EventJson } from "./event.ts";
 import type { InstanceJson } from "./instance.ts";
+import type { Lanes } from "./lane.ts";
 import type { StatusJson } from "./status.ts";
 import type { TaskJson } from "./task.ts";
 import type { WebhookJson } from "./webhook.ts";
@@ -72,6 +73,11 @@ export interface Api {
   events(after: string | null, limit: number, types: readonly EventType[] | null): Promise<EventsJson>;
   newestEvents(limit: number): Promise<EventsJson>;
   webhooks(): Promise<readonly WebhookJson[]>;
+  /**
+   * The tasks of the instances in which something goes on or went on since then, epoch milliseconds: those first where
+   * something failed or is stuck, then those where something runs, then by what ended last. At most so many.
+   */
+  lanes(since: number, most: number): Promise<Lanes>;
   /** The one task of this id. One that was acknowledged before stays as it is. */
   acknowledge(id: string, scope: Scope, by: string, reason: string | null): Promise<Acknowledged>;
 }

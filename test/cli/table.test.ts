@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { jsonText, printable } from "../../src/cli/printable.ts";
 import { cut, displayWidth, renderTable } from "../../src/cli/table.ts";
+import { jsonText, printable } from "../../src/views/printable.ts";
 
 /** What a terminal would act on. */
 const ACTIVE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u;

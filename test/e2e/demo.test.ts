@@ -29,8 +29,14 @@ test("within 40 seconds the demo shows tasks that succeed, one that fails and on
     .toBeGreaterThanOrEqual(2);
 
   const url = await demo.url();
+  const page = await (await fetch(`${url}/`)).text();
+  const part = (id: string) => page.slice(page.indexOf(`<section id="${id}"`)).split("</section>")[0];
+  expect(part("failing")).toContain("changeRetentionPolicy");
+  expect(part("stuck")).toContain("restartInstance");
+  expect(part("events")).toContain("task.succeeded");
+  expect(part("day")).toContain("changeRetentionPolicy: failed");
   // What it says to look at is there.
-  for (const [, link = ""] of demo.output.matchAll(/^ {4}\w+ +(http\S+)$/gm))
+  for (const [, link = ""] of demo.output.matchAll(/^ {4}\w[\w ]+? {2,}(http\S+)$/gm))
     expect((await fetch(link)).status, link).toBe(200);
   // What the daemon logs is one line each, in words.
   expect(demo.output).not.toMatch(/^ {4}\w+: /m);

@@ -1,0 +1,72 @@
+import { spell } from "../core/reason.ts";
+import type { Api, ExplainedTaskJson } from "../views/api.ts";
+import { eventItem } from "./events.ts";
+import { type Html, html } from "./html.ts";
+import { layout } from "./layout.ts";
+import { ago, clockTime, limitText, nameOf, section, shownName, since } from "./parts.ts";
+import type { Page } from "./status-page.ts";
+
+/** One task: its state, why it is, or is not, stuck, and what happened to it. */
+export async function taskPage(api: Api, id: string, now: number): Promise<Page> {
+  const tasks = await api.task(id, { project: null, instance: null });
+  const main =
+    tasks.length === 0
+      ? section(
+          "task",
+          "No such task",
+          html`<p>No task <b>${nameOf(id)}</b> is known to the store. <a href="../">All tasks</a></p>`,
+        )
+      : html`${tasks.map((task, index) => taskSection(task, index, now))}`;
+  return {
+    status: tasks.length === 0 ? 404 : 200,
+    body: layout({
+      title: `${tasks[0] ? shownName(tasks[0].task.name) : "No such task"} · dms-taskwatch`,
+      root: "../",
+      header: html`<nav aria-label="Pages"><ul><li><a href="../">All tasks</a></li></ul></nav>`,
+      main,
+      footer: html`<p>As of ${clockTime(new Date(now).toISOString(), now)} UTC. The same <a href="../api/v1/tasks/${encodeURIComponent(id)}">in JSON</a>.</p>`,
+    }),
+  };
+}
+
+function taskSection(explained: ExplainedTaskJson, index: number, now: number): Html {
+  const { task, instance, project, why, notes, limit, acknowledged, progress_ratio, events } = explained;
+  const facts: readonly (readonly [string, Html | null])[] = [
+    ["Id", nameOf(task.id)],
+    ["Instance", html`${nameOf(instance.name)} <small>${nameOf(instance.id)}, ${instance.engine}</small>`],
+    ["Project", nameOf(project.name)],
+    ["Status", nameOf(task.status)],
+    ["Created", since(task.created_at, now)],
+    ["Updated", since(task.updated_at, now)],
+    [
+      "Duration",
+      html`${explained.duration_seconds === null ? "unknown" : spell(explained.duration_seconds)}`,
+    ],
+    ["Limit", limit && html`${limitText(limit)}`],
+    ["Progress", progress_ratio === null ? null : html`${Math.round(progress_ratio * 100)} %`],
+    ["User", task.user_name === null ? null : nameOf(task.user_name)],
+    [
+      "Acknowledged",
+      acknowledged &&
+        html`by ${nameOf(acknowledged.by)} ${ago(acknowledged.at, now)}${acknowledged.reason !== null && html`: ${nameOf(acknowledged.reason)}`}`,
+    ],
+    ["Parameters", task.params === null ? null : html`<code>${nameOf(task.params)}</code>`],
+  ];
+  const body = html`<p class="why">${nameOf(why)}</p>
+${notes.map((note) => html`<p>${nameOf(note)}</p>\n`)}<dl>
+${facts.map(([title, text]) => text && html`<dt>${title}</dt><dd>${text}</dd>\n`)}</dl>
+${acknowledging(explained)}<h3>What happened</h3>
+${
+  events.length === 0
+    ? html`<p class="none">No events are kept of it.</p>`
+    : html`<ol class="events">
+${[...events].reverse().map((event) => eventItem(event, now, "../"))}</ol>`
+}`;
+  return section(index === 0 ? "task" : `task-${index + 1}`, shownName(task.name), body);
+}
+
+/** Only of an id that means itself in a shell. */
+const acknowledging = ({ task, failed_since, verdict }: ExplainedTaskJson): Html | null =>
+  (failed_since !== null || verdict !== null) && /^[A-Za-z0-9][\w.-]*$/.test(task.id)
+    ? html`<p>When somebody has taken care of it: <code>dms-taskwatch ack ${task.id}</code></p>`
+    : null;
