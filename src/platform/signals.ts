@@ -4,13 +4,14 @@ const SAME_MS = 100;
 /** Aborted by the first SIGTERM or SIGINT. The second one does not wait for anything: the process ends with code 1. */
 export function stopSignal(): AbortSignal {
   const stop = new AbortController();
-  let first = 0;
+  let interrupted = Number.NEGATIVE_INFINITY;
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.on(signal, () => {
-      if (!stop.signal.aborted) {
-        first = performance.now();
-        stop.abort(new Error(`${signal} received`));
-      } else if (performance.now() - first > SAME_MS) process.exit(1);
+      const now = performance.now();
+      const again = signal === "SIGINT" && now - interrupted < SAME_MS;
+      if (signal === "SIGINT") interrupted = now;
+      if (!stop.signal.aborted) stop.abort(new Error(`${signal} received`));
+      else if (!again) process.exit(1);
     });
   }
   return stop.signal;
