@@ -1,5 +1,6 @@
 import { Webhook } from "standardwebhooks";
 import type { EventData } from "../../src/core/event.ts";
+import { schemaProblem } from "./event-schema.ts";
 import { type Received, type Receiver, type Reply, startReceiver } from "./receiver.ts";
 import { Watchers } from "./watchers.ts";
 
@@ -20,7 +21,7 @@ export type Answer = (letter: Omit<Letter, "answered">) => Reply;
 
 export const INBOX_SECRET = `whsec_${Buffer.from("the secret of the inbox in tests").toString("base64")}`;
 
-/** A webhook receiver that checks every signature and keeps the events. */
+/** A webhook receiver that checks every signature, and every event against its schema, and keeps the events. */
 export class Inbox implements AsyncDisposable {
   readonly letters: Letter[] = [];
   readonly #receiver: Receiver;
@@ -113,9 +114,12 @@ export class Inbox implements AsyncDisposable {
 
 const WEBHOOK = new Webhook(INBOX_SECRET);
 
-/** Throws unless the request is a CloudEvent, signed; the time of the signature is the daemon's, which a test may have moved. */
+/** Throws unless the request is a CloudEvent as its schema has it, signed; the time of the signature is the daemon's, which a test may have moved. */
 function read({ headers, body }: Received): Omit<Letter, "answered"> {
-  const { id, type, subject, time, data } = JSON.parse(body) as Record<string, string> & { data: EventData };
+  const event = JSON.parse(body) as Record<string, string> & { data: EventData };
+  const problem = schemaProblem(event);
+  if (problem !== null) throw new Error(problem);
+  const { id, type, subject, time, data } = event;
   const at = Number(headers["webhook-timestamp"]) * 1_000;
   const signatures = String(headers["webhook-signature"]).split(" ");
   if (!id || !type || !time || headers["webhook-id"] !== id)
