@@ -53,3 +53,6 @@ export class Gap extends Error {
     this.reason = reason;
   }
 }
+
+/** Nothing that was asked changed what the list shows: it is all there is, or it cannot be read. */
+export class Unmoved extends Gap {}

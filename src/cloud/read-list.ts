@@ -11,6 +11,7 @@ import {
   type Page,
   type PageQuery,
   type PositionName,
+  Unmoved,
 } from "./paging.ts";
 import { readSpans } from "./read-spans.ts";
 
@@ -74,6 +75,8 @@ class ListReader<T extends Listed> {
   readonly gathered: Gathered<T>;
   readonly #request: ListRequest<T>;
   #limit: number;
+  /** A parameter moved through the list, but not to its end. */
+  #lost = false;
   #calls = 0;
   #longestBefore = 0;
 
@@ -106,9 +109,24 @@ class ListReader<T extends Listed> {
 
   /** Throws `Gap` or `CloudError` where the rest cannot be read. */
   async rest(first: Page<T>): Promise<void> {
-    const { dialect, list, memory } = this.#request;
+    const { list, memory } = this.#request;
     this.gathered.cover(first, true);
     const before = this.gathered.told;
+    try {
+      await this.#behind(first);
+    } catch (error) {
+      if (!(error instanceof Unmoved) || !this.#isAllThatIsShown(first)) throw error;
+      memory.foundWhole(list, first);
+      return;
+    }
+    const nothingNew = this.gathered.told === before;
+    if (nothingNew && (first.rows.length < memory.longest(list) || isNewestFirst(first))) {
+      memory.foundWhole(list, first);
+    }
+  }
+
+  async #behind(first: Page<T>): Promise<void> {
+    const { dialect } = this.#request;
     if (dialect.read()?.position !== "none") {
       if (!(await this.#byPosition(first))) await this.#bySpans(first);
     } else {
@@ -117,10 +135,17 @@ class ListReader<T extends Listed> {
         if (!(error instanceof Gap) || !(await this.#byPosition(first))) throw error;
       });
     }
-    const nothingNew = this.gathered.told === before;
-    if (nothingNew && (first.rows.length < memory.longest(list) || isNewestFirst(first))) {
-      memory.foundWhole(list, first);
-    }
+  }
+
+  /**
+   * Of a list that nothing moves through: does the page look like all of it? A server that takes no parameters shows
+   * everything at once. The count may say more, as in the cloud's own sample, where the page is smaller than any cut.
+   */
+  #isAllThatIsShown({ rows, total }: Page<T>): boolean {
+    if (this.#lost) return false;
+    if (total !== null && total <= rows.length) return true;
+    if (total === null) return rows.length !== this.#limit;
+    return rows.length < Math.min(...this.#request.limits);
   }
 
   /**
@@ -144,7 +169,10 @@ class ListReader<T extends Listed> {
     for (const name of [...names].sort((a, b) => Number(b === known) - Number(a === known))) {
       const outcome = await this.#byName(name, first);
       if (outcome === "whole") return true;
-      if (outcome === "lost") certain = false;
+      if (outcome === "lost") {
+        certain = false;
+        this.#lost = true;
+      }
     }
     if (certain && known !== "none") dialect.learned({ position: "none", limit: this.#limit });
     return false;
@@ -153,7 +181,7 @@ class ListReader<T extends Listed> {
   async #bySpans(first: Page<T>): Promise<void> {
     const { list, memory, from, to } = this.#request;
     if (from === null) {
-      throw new Gap("bad_response", "the list has more than a page, and no parameter moves through it");
+      throw new Unmoved("bad_response", "the list has more than a page, and no parameter moves through it");
     }
     await readSpans({
       first,

@@ -1,5 +1,5 @@
 import { rowKey, sameRows } from "./gathered.ts";
-import { Gap, type Listed, type Page } from "./paging.ts";
+import { Gap, type Listed, type Page, Unmoved } from "./paging.ts";
 
 interface Span {
   /** Epoch milliseconds, whole seconds. */
@@ -26,7 +26,7 @@ const OPEN_END_MS = 15 * 3600 * SECOND_MS;
 /**
  * Reads a list by ever shorter spans of time until each fits a page. Neighbours share their boundary second, so that
  * nothing is left out whether the server counts a span's end in or not. No order of rows is relied on.
- * Throws `Gap` where more than a page stands in one second, or where the server does not filter by time.
+ * Throws `Gap` where more than a page stands in one second, `Unmoved` where the server does not filter by time.
  */
 export async function readSpans<T extends Listed>(request: SpanRequest<T>): Promise<void> {
   const horizon = Math.max(floor(request.first.cloudNow), ...secondsOf(request.first)) + OPEN_END_MS;
@@ -52,7 +52,7 @@ export async function readSpans<T extends Listed>(request: SpanRequest<T>): Prom
     const unchanged = pages.every((half) => !request.isWhole(half) && sameRows(half, page));
     // Both halves rightly show the rows of the second that they share.
     if (unchanged && !secondsOf(page).includes(middle)) {
-      throw new Gap(
+      throw new Unmoved(
         "bad_response",
         "the list has more than a page, and neither paging nor times change what it shows",
       );

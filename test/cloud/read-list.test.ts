@@ -176,6 +176,41 @@ test("a server that neither pages nor filters by time is noticed in few calls", 
   expect(reader.queries.length).toBeLessThanOrEqual(8);
 });
 
+test.each<{ rows: number; total: number | null; from: number | null }>([
+  { rows: 2, total: 2, from: NOW - 86_400_000 },
+  { rows: 2, total: null, from: NOW - 86_400_000 },
+  { rows: 40, total: 40, from: NOW - 86_400_000 },
+  { rows: 100, total: 100, from: NOW - 86_400_000 },
+  { rows: 150, total: null, from: NOW - 86_400_000 },
+  { rows: 2, total: 2, from: null },
+  { rows: 12, total: 12, from: null },
+  { rows: 50, total: null, from: null },
+  // The cloud's own sample: its count says more than it shows.
+  { rows: 2, total: 4, from: NOW - 86_400_000 },
+])(
+  "a server that takes no parameters is believed to show everything: $rows rows, a count of $total",
+  async ({ rows, total, from }) => {
+    const shown = tasks(rows).toReversed();
+    const deaf: FetchPage<ModelTask> = () =>
+      Promise.resolve({ rows: shown.map((item) => ({ kind: "item", item })), total, cloudNow: NOW });
+    const reader = new Reader();
+    const result = await reader.read(deaf, from);
+    expect(result.gap).toBeNull();
+    expect(result.items.length).toBe(rows);
+    await reader.read(deaf, from);
+    expect(reader.queries.length).toBeLessThanOrEqual(rows < 100 ? 1 : 8);
+  },
+);
+
+test.each([
+  { rows: 100, total: null },
+  { rows: 40, total: 120 },
+])("but not where $rows rows with a count of $total look cut off", async ({ rows, total }) => {
+  const deaf: FetchPage<ModelTask> = () =>
+    Promise.resolve({ rows: tasks(rows).map((item) => ({ kind: "item", item })), total, cloudNow: NOW });
+  expect((await new Reader().read(deaf)).gap).not.toBeNull();
+});
+
 test("a dialect that was learned as deaf is doubted when it leads nowhere", async () => {
   const crowd = Array.from({ length: 130 }, (_, index) => ({
     id: `t${index}`,
