@@ -2,13 +2,15 @@ import { durationSeconds } from "../core/data.ts";
 import { decide } from "../core/decide.ts";
 import type { Knowledge } from "../core/decision.ts";
 import type { Rules } from "../core/rules.ts";
-import type { Threshold, VerdictKind } from "../core/state.ts";
+import type { ScheduledTask, Threshold, VerdictKind } from "../core/state.ts";
 import type { Listing, ObservedTask } from "../core/task.ts";
 import { newRecord } from "../poll/target.ts";
 
-/** One task of a listing, as the daemon would judge it if it saw it first now. */
+/** One task, as the daemon would judge it if it saw it first now. */
 export interface JudgedTask {
   readonly task: ObservedTask;
+  /** Planned start of one that waits for it; null for what is no scheduled task. */
+  readonly scheduleAt: number | null;
   /** Since its creation; null where that is unknown or lies ahead. */
   readonly ageSeconds: number | null;
   readonly durationSeconds: number | null;
@@ -21,9 +23,20 @@ export interface JudgedTask {
 /** Without a store nothing is known of earlier runs. */
 const NOTHING_LEARNED: Knowledge = { executed: () => false, learned: () => null };
 
-/** The newest first. @param now local time, epoch milliseconds */
-export function judgeListing(rules: Rules, listing: Listing, now: number): readonly JudgedTask[] {
+/**
+ * The newest first.
+ * @param scheduled the list of scheduled tasks; null where it was not read
+ * @param now local time, epoch milliseconds
+ */
+export function judgeListing(
+  rules: Rules,
+  listing: Listing,
+  scheduled: readonly ScheduledTask[] | null,
+  now: number,
+): readonly JudgedTask[] {
   const { project, instance } = rules;
+  // One that was planned before what is listed may have run then.
+  const planned = ({ scheduleAt }: ScheduledTask) => scheduleAt === null || scheduleAt >= listing.window.from;
   const decision = decide({
     state: { record: newRecord(project.id, instance), revision: 0, tasks: new Map() },
     observation: {
@@ -32,7 +45,7 @@ export function judgeListing(rules: Rules, listing: Listing, now: number): reado
       deep: true,
       lookups: new Map(),
       progress: new Map(),
-      scheduled: null,
+      scheduled: scheduled?.filter(planned) ?? null,
     },
     rules: {
       ...rules,
@@ -51,22 +64,30 @@ export function judgeListing(rules: Rules, listing: Listing, now: number): reado
       fact.kind === "recovered" && fact.resolution === "later_success" ? [fact.taskId] : [],
     ),
   );
-  return listing.tasks
-    .map((task): JudgedTask => {
+  const listed = new Set(listing.tasks.map(({ id }) => id));
+  const waiting = decision.record.scheduled.filter(({ id }) => !listed.has(id));
+  return [...listing.tasks.map((task) => ({ task, scheduleAt: null })), ...waiting.map(asTask)]
+    .map(({ task, scheduleAt }): JudgedTask => {
       const verdict = stuck.get(task.id) ?? null;
       const failure = task.status === "FAILED" ? (madeGood.has(task.id) ? "later_success" : "failed") : null;
       const cloudNow = notBefore(task.createdAt, listing.cloudNow);
       const age = task.createdAt === null ? -1 : (cloudNow - task.createdAt) / 1000;
       return {
         task,
+        scheduleAt,
         ageSeconds: age >= 0 ? age : null,
-        durationSeconds: durationSeconds(task, cloudNow),
+        durationSeconds: scheduleAt === null ? durationSeconds(task, cloudNow) : null,
         verdict: verdict?.kind ?? failure,
         threshold: verdict?.threshold ?? null,
       };
     })
     .sort((a, b) => (b.task.createdAt ?? 0) - (a.task.createdAt ?? 0) || (a.task.id < b.task.id ? -1 : 1));
 }
+
+const asTask = ({ id, name, status, createdAt, scheduleAt }: ScheduledTask) => ({
+  task: { id, name, status, userName: null, params: null, createdAt, updatedAt: null },
+  scheduleAt,
+});
 
 /** The cloud tells its time to the second: a task may be up to one younger than that. */
 const notBefore = (createdAt: number | null, cloudNow: number): number =>

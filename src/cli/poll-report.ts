@@ -1,6 +1,6 @@
 import { iso } from "../core/data.ts";
 import type { EventInstance } from "../core/event.ts";
-import { plural, secondsText } from "../views/text.ts";
+import { plural, secondsText, timeText } from "../views/text.ts";
 import type { JudgedTask } from "./poll-judge.ts";
 import { type Column, renderTable } from "./table.ts";
 
@@ -26,10 +26,13 @@ const COLUMNS: readonly Column[] = [
   { title: "DURATION", align: "right", whole: true },
   { title: "VERDICT", whole: true },
 ];
+/** Where there are scheduled tasks. */
+const PLANNED: Column = { title: "PLANNED START", whole: true };
 
 export function passTable(passes: readonly InstancePass[], width: number | null): readonly string[] {
+  const planned = passes.some(({ tasks }) => tasks.some(({ scheduleAt }) => scheduleAt !== null));
   const rows = passes.flatMap(({ project, instance, tasks }) =>
-    tasks.map(({ task, ageSeconds, durationSeconds, verdict }) => [
+    tasks.map(({ task, scheduleAt, ageSeconds, durationSeconds, verdict }) => [
       project,
       instance?.name ?? "",
       task.name,
@@ -38,15 +41,18 @@ export function passTable(passes: readonly InstancePass[], width: number | null)
       secondsText(ageSeconds),
       secondsText(durationSeconds),
       verdict ?? "",
+      ...(planned ? [scheduleAt === null ? "" : timeText(scheduleAt)] : []),
     ]),
   );
-  return rows.length === 0 ? ["no tasks"] : renderTable(COLUMNS, rows, width);
+  return rows.length === 0
+    ? ["no tasks"]
+    : renderTable(planned ? [...COLUMNS, PLANNED] : COLUMNS, rows, width);
 }
 
 export function passJson(passes: readonly InstancePass[], userNames: boolean): unknown {
   return {
     tasks: passes.flatMap(({ project, instance, tasks }) =>
-      tasks.map(({ task, ageSeconds, durationSeconds, verdict, threshold }) => ({
+      tasks.map(({ task, scheduleAt, ageSeconds, durationSeconds, verdict, threshold }) => ({
         project,
         instance,
         task: {
@@ -56,6 +62,7 @@ export function passJson(passes: readonly InstancePass[], userNames: boolean): u
           user_name: userNames ? task.userName : null,
           created_at: iso(task.createdAt),
           updated_at: iso(task.updatedAt),
+          schedule_at: iso(scheduleAt),
         },
         age_seconds: ageSeconds,
         duration_seconds: durationSeconds,

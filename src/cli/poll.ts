@@ -41,7 +41,9 @@ export async function poll(args: PollArgs, io: Io): Promise<ExitCode> {
     const polled = targets.map(async (target) => {
       const leave = await slots.acquire(io.signal);
       try {
-        return await passInstance(target, range(target), progress, io.signal);
+        // What waits for its start is of the present.
+        const withScheduled = target.rules.scheduledTasks && args.to === undefined;
+        return await passInstance(target, range(target), withScheduled, progress, io.signal);
       } finally {
         leave();
         progress.done();
@@ -133,6 +135,7 @@ function wantedTargets(
 async function passInstance(
   target: Target,
   window: Window,
+  withScheduled: boolean,
   progress: Progress,
   signal: AbortSignal,
 ): Promise<InstancePass> {
@@ -145,16 +148,28 @@ async function passInstance(
   };
   try {
     const listing = await listRange(list, window);
+    const scheduled = withScheduled ? await readScheduled(target, signal) : { rows: null, problem: null };
+    const part = listing.complete
+      ? null
+      : `only ${plural(listing.tasks.length, "task")} could be read: ${listing.gap ?? "the list is not complete"}`;
     return {
       ...about,
-      tasks: judgeListing(rules, listing, systemClock.now()),
+      tasks: judgeListing(rules, listing, scheduled.rows, systemClock.now()),
       unreadable: listing.malformed.length,
-      problem: listing.complete
-        ? null
-        : `only ${plural(listing.tasks.length, "task")} could be read: ${listing.gap ?? "the list is not complete"}`,
+      problem: part ?? scheduled.problem,
     };
   } catch (error) {
     signal.throwIfAborted();
     return { ...about, tasks: [], unreadable: 0, problem: failureText(error) };
+  }
+}
+
+/** Without them the tasks are shown all the same. */
+async function readScheduled({ source, instanceId }: Target, signal: AbortSignal) {
+  try {
+    return { rows: await source.scheduled(instanceId, signal), problem: null };
+  } catch (error) {
+    signal.throwIfAborted();
+    return { rows: null, problem: `scheduled tasks: ${failureText(error)}` };
   }
 }

@@ -49,6 +49,14 @@ export async function runCli(args: readonly string[], options: CliOptions = {}):
 
 /** The same within the test's process, which takes a tenth of the time: for what many runs are needed for. */
 export async function runInProcess(...args: readonly string[]): Promise<CliResult> {
+  return runOnTerminal(args, null);
+}
+
+/** In the test's process, and what it shows as it goes on is given to `progress`, as on a terminal. */
+export async function runOnTerminal(
+  args: readonly string[],
+  progress: ((line: string) => void) | null,
+): Promise<CliResult> {
   let stdout = "";
   let stderr = "";
   const code = await program(args, {
@@ -60,7 +68,7 @@ export async function runInProcess(...args: readonly string[]): Promise<CliResul
       stderr += `${line}\n`;
     },
     width: null,
-    progress: null,
+    progress,
     signal: new AbortController().signal,
     onHangup: () => {},
   });
