@@ -26,7 +26,8 @@ const OPEN_END_MS = 15 * 3600 * SECOND_MS;
 /**
  * Reads a list by ever shorter spans of time until each fits a page. Neighbours share their boundary second, so that
  * nothing is left out whether the server counts a span's end in or not. No order of rows is relied on.
- * Throws `Gap` where more than a page stands in one second, `Unmoved` where the server does not filter by time.
+ * Throws `Unmoved` where the server does not filter by time; and, once all else was read, `Gap` where more than a page
+ * stands in one second.
  */
 export async function readSpans<T extends Listed>(request: SpanRequest<T>): Promise<void> {
   const horizon = Math.max(floor(request.first.cloudNow), ...secondsOf(request.first)) + OPEN_END_MS;
@@ -35,11 +36,12 @@ export async function readSpans<T extends Listed>(request: SpanRequest<T>): Prom
   const open: { readonly span: Span; readonly page: Page<T> }[] = [
     { span: { from, to }, page: request.first },
   ];
+  let crowded: Gap | null = null;
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
     const { span, page } = next;
     const end = span.to ?? Math.max(horizon, span.from + SECOND_MS);
     if (end - span.from <= SECOND_MS) {
-      await readSeconds(request, span, page);
+      crowded = (await readSeconds(request, span, page)) ?? crowded;
       continue;
     }
     const middle = middleOf(page, span.from, end);
@@ -62,25 +64,25 @@ export async function readSpans<T extends Listed>(request: SpanRequest<T>): Prom
       if (halfSpan && !request.isWhole(half)) open.push({ span: halfSpan, page: half });
     }
   }
+  if (crowded) throw crowded;
 }
 
 /**
  * Two neighbouring seconds, each asked for alone. Only a server that counts the end in shows anything then; another
- * one has shown one second's worth already, which is more than a page.
+ * one has shown one second's worth already, which is more than a page. The gap that this leaves; null for none.
  */
 async function readSeconds<T extends Listed>(
   request: SpanRequest<T>,
   { from, to }: Span,
   both: Page<T>,
-): Promise<void> {
-  if (to === null) throw new Gap("bad_response", "more rows than a page holds are dated in the future");
+): Promise<Gap | null> {
+  if (to === null) return new Gap("bad_response", "more rows than a page holds are dated in the future");
   const pages: Page<T>[] = [];
   for (const second of [from, to]) pages.push(await request.fetch({ from: second, to: second }));
   const shown = new Set(pages.flatMap((page) => page.rows.map(rowKey)));
-  if (!pages.every(request.isWhole) || !both.rows.every((row) => shown.has(rowKey(row)))) {
-    const at = new Date(from).toISOString().slice(0, 19);
-    throw new Gap("bad_response", `more rows than a page holds were created in the second after ${at}Z`);
-  }
+  if (pages.every(request.isWhole) && both.rows.every((row) => shown.has(rowKey(row)))) return null;
+  const at = new Date(from).toISOString().slice(0, 19);
+  return new Gap("bad_response", `more rows than a page holds were created in the second after ${at}Z`);
 }
 
 /**

@@ -167,6 +167,23 @@ test.each(["inclusive", "exclusive", "exact"] as const)(
   },
 );
 
+test.each(["inclusive", "exclusive", "exact"] as const)(
+  "what lies before and after a second with more than a page is read all the same, when the end is %s",
+  async (end) => {
+    const hour = 3_600_000;
+    const at = NOW - 12 * hour;
+    const around = Array.from({ length: 240 }, (_, index) => ({
+      id: `t${index}`,
+      createdAt: at + (index < 120 ? 1 : -1) * (60_000 + (index % 120) * 200_000),
+    }));
+    const crowd = Array.from({ length: 130 }, (_, index) => ({ id: `c${index}`, createdAt: at + index }));
+    const server = new ModelServer({ paging: "none", end }, [...around, ...crowd]);
+    const result = await new Reader().read(server.fetch);
+    expect(result.gap?.problem).toMatch(/more rows than a page holds/);
+    expect(ids(result).filter((id) => id.startsWith("t"))).toHaveLength(240);
+  },
+);
+
 test("a server that neither pages nor filters by time is noticed in few calls", async () => {
   const server = new ModelServer({ paging: "none" }, tasks(250));
   const deaf: FetchPage<ModelTask> = (query) => server.fetch({ ...query, from: null, to: null });
