@@ -12,7 +12,7 @@ export class Hmac {
   readonly #outer = Buffer.alloc(BLOCK + DIGEST);
   readonly #pad = Buffer.alloc(BLOCK);
   /** The inner block with the text behind it, kept for the next text of the same length. */
-  #inner = Buffer.alloc(BLOCK);
+  #inner = Buffer.alloc(0);
 
   constructor(key: string) {
     const bytes = Buffer.from(key, "utf8");

@@ -12,5 +12,6 @@ test("is HMAC-SHA256 as Node.js computes it, for keys and texts of any length, o
         expect(hmac.hex(text)).toBe(createHmac("sha256", key).update(text).digest("hex"));
       }
     }),
+    { examples: [["", [""]]] },
   );
 });
