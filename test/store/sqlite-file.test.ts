@@ -155,6 +155,13 @@ test("a directory as path, or a file as directory, is refused with a sentence", 
   expect((await refusal(join(folder, "file", "deeper", "taskwatch.db"))).code).toBe("mismatch");
 });
 
+test.runIf(process.platform === "linux")(
+  "a file system that takes no directories is refused at once",
+  async () => {
+    expect((await refusal("/proc/no/such/place/taskwatch.db")).message).toMatch(/^the store \/proc\/no/);
+  },
+);
+
 test("a file that is no database is refused as damaged, and not touched", async () => {
   const path = join(scratch.folder(), "taskwatch.db");
   const garbage = Buffer.alloc(20_000, "garbage ");

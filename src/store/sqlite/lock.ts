@@ -1,4 +1,4 @@
-import { accessSync, constants, existsSync, mkdirSync, realpathSync, statSync } from "node:fs";
+import { accessSync, constants, mkdirSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { StoreError } from "../../errors.ts";
@@ -51,14 +51,17 @@ export function placeOf(path: string): string {
   throw new StoreError("mismatch", `the store ${wanted} is not a file: name a file, such as taskwatch.db`);
 }
 
+/** One after the other: Node's own recursion never ends where a file system takes no directories, as /proc. */
 function makeDirectory(path: string): void {
+  const isThere = () => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  if (isThere()) return;
+  makeDirectory(dirname(path));
   try {
-    mkdirSync(path, { recursive: true });
+    mkdirSync(path);
   } catch (error) {
-    // On a read-only disk Node says that the directory is missing; the parent knows better.
-    let parent = dirname(path);
-    while (parent !== dirname(parent) && !existsSync(parent)) parent = dirname(parent);
-    accessSync(parent, constants.W_OK);
+    if (isThere()) return;
+    // On a read-only disk Node may say that the directory is missing; its parent knows better.
+    accessSync(dirname(path), constants.W_OK);
     throw error;
   }
 }
