@@ -6,7 +6,7 @@ import { decide } from "../../src/core/decide.ts";
 import type { Decision, Knowledge } from "../../src/core/decision.ts";
 import { judgeFailures } from "../../src/core/failures.ts";
 import type { Rules } from "../../src/core/rules.ts";
-import type { InstanceState } from "../../src/core/state.ts";
+import type { InstanceState, ScheduledTask } from "../../src/core/state.ts";
 import type { ObservedTask } from "../../src/core/task.ts";
 import { DAY, fresh, HOUR, inputOf, MINUTE, rulesOf, T0, webhook } from "./support.ts";
 
@@ -31,6 +31,14 @@ const row: fc.Arbitrary<ObservedTask> = fc.record({
   updatedAt: date(-300, 300),
 });
 
+const planned: fc.Arbitrary<ScheduledTask> = fc.record({
+  id: fc.constantFrom(...IDS),
+  name: fc.constantFrom("restart", "modify"),
+  status: fc.constantFrom(...STATUSES),
+  scheduleAt: date(-300, 100),
+  createdAt: date(-300, 10),
+});
+
 /** What may change by a reload, by what is learned, and by the hour, while incidents are open. */
 const settings = fc.record({
   webhooks: fc.subarray(WEBHOOKS),
@@ -44,6 +52,7 @@ const settings = fc.record({
   }),
   learned: fc.constantFrom(null, 300, 9000),
   executed: fc.boolean(),
+  scheduledTasks: fc.boolean(),
 });
 
 const aPoll = fc.record({
@@ -51,6 +60,7 @@ const aPoll = fc.record({
   rows: fc.uniqueArray(row, { selector: ({ id }) => id, maxLength: 3 }),
   complete: fc.boolean(),
   gone: fc.subarray(IDS),
+  scheduled: fc.option(fc.uniqueArray(planned, { selector: ({ id }) => id, maxLength: 3 })),
   progress: fc.dictionary(fc.constantFrom(...IDS), fc.double({ min: 0, max: 1, noNaN: true })),
   step: fc.constantFrom(MINUTE, 20 * MINUTE, 3 * HOUR, -HOUR),
 });
@@ -72,7 +82,7 @@ it("each incident has one beginning and one end, whatever is configured meanwhil
     fc.property(settings, fc.array(action, { minLength: 1, maxLength: 14 }), (first, actions) => {
       let now = T0;
       let state: InstanceState = fresh();
-      let { webhooks, muted, keepOpen, stuck, learned, executed } = first;
+      let { webhooks, muted, keepOpen, stuck, learned, executed, scheduledTasks } = first;
       /** Open incidents, each with the webhooks that were sent some of it. */
       const open = new Map<string, Set<string>>();
 
@@ -82,6 +92,7 @@ it("each incident has one beginning and one end, whatever is configured meanwhil
           webhooks,
           keepOpen,
           stuck,
+          scheduledTasks,
           mutedUntil: () => (muted ? now + HOUR : null),
         });
         if (step.kind === "time") return judgeFailures(state, rules, now);
@@ -89,19 +100,21 @@ it("each incident has one beginning and one end, whatever is configured meanwhil
           const decision = acknowledge(state, step.id, { by: "ann", at: now, reason: null }, rules);
           return "refused" in decision ? null : decision;
         }
-        const { rows, complete, gone, progress } = step;
+        const { rows, complete, gone, progress, scheduled } = step;
         const knowledge: Knowledge = {
           executed: () => executed,
           learned: () => (learned === null ? null : { seconds: learned, source: "learned", samples: 30 }),
         };
         const asked = gone.filter((id) => state.tasks.has(id));
         const lookups = Object.fromEntries(asked.map((id) => [id, { kind: "gone" } as const]));
-        return decide(inputOf(state, rows, { now, rules, knowledge, complete, progress, lookups }));
+        return decide(
+          inputOf(state, rows, { now, rules, knowledge, complete, progress, lookups, scheduled }),
+        );
       };
 
       for (const step of actions) {
         if (step.kind === "settings") {
-          ({ webhooks, muted, keepOpen, stuck, learned, executed } = step.next);
+          ({ webhooks, muted, keepOpen, stuck, learned, executed, scheduledTasks } = step.next);
           continue;
         }
         const decision = decisionOf(step);
