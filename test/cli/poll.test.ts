@@ -87,8 +87,8 @@ describe("the documented sample answers", () => {
       ["prod", "rabbit", "bindInstancePublicIp", "ff80808272dcc90f0172df1e490f41b0", "SUCCESS", age, "1s"],
       ["prod", "dcs", "EXTEND", "ff80808274f0c2950174f0c3a8a30002", "SUCCESS", age, "1m 40s"],
     ]);
-    // The first sample tells of four tasks and shows two.
-    expect(stderr).toMatch(/^prod: seed: only 2 tasks could be read: .*\n$/);
+    // The first sample tells of four tasks and shows two, fewer than any page holds: the count is a hint.
+    expect(stderr).toBe("");
     expect(code).toBe(3);
   });
 });
