@@ -71,7 +71,7 @@ export const counting = (metrics: Metrics): Handlers => ({
   "ask.failed": nothing,
   "maintenance.opened": nothing,
   "maintenance.closed": nothing,
-  "shard.loaded": nothing,
+  "store.forgot": nothing,
   "lease.acquired": nothing,
   "lease.released": nothing,
   acknowledged: nothing,

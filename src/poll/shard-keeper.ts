@@ -29,6 +29,8 @@ export class ShardKeeper {
   readonly #options: ShardKeeperOptions;
   readonly #owned = new Map<number, Shard>();
   readonly #leaving = new Map<number, { readonly shard: Shard; readonly done: Promise<void> }>();
+  /** The last one of each shard that was ours. */
+  readonly #fences = new Map<number, number>();
   #members: readonly string[] = [];
   /** Where to look for a free shard next. */
   #cursor: number;
@@ -112,7 +114,7 @@ export class ShardKeeper {
     for (const [index, { shard, renewed }] of held.entries()) {
       const answer = answers[index];
       if (answer === undefined || "lost" in answer) this.#lose(shard);
-      else renewed(deadline, answer.generation);
+      else if (renewed(deadline, answer.generation)) this.#forgot(shard.number);
     }
   }
 
@@ -144,6 +146,9 @@ export class ShardKeeper {
     try {
       const shard = await Shard.open(state, lease, deadline);
       if (!this.#stopping) {
+        // Fences only grow, unless the store lost the last ones.
+        if (lease.fence <= (this.#fences.get(lease.shard) ?? 0)) this.#forgot(lease.shard);
+        this.#fences.set(lease.shard, lease.fence);
         this.#owned.set(lease.shard, shard);
         emit({ kind: "lease.acquired", shard: lease.shard, fence: lease.fence });
         onGained(shard);
@@ -154,6 +159,10 @@ export class ShardKeeper {
       throw error;
     }
     await leases.release(lease);
+  }
+
+  #forgot(shard: number): void {
+    this.#options.emit({ kind: "store.forgot", shard });
   }
 
   async #reloadDropped(): Promise<void> {

@@ -155,17 +155,21 @@ export class Shard {
     this.#drops += 1;
   }
 
-  /** To be called right before a renewal is sent; what it gives is to be called with the answer. */
-  renewing(): (deadline: number, generation: number) => void {
+  /**
+   * To be called right before a renewal is sent; what it gives is to be called with the answer. That tells whether the
+   * store knows less than it had acknowledged.
+   */
+  renewing(): (deadline: number, generation: number) => boolean {
     const least = this.#generation;
     const loads = this.#loads;
     return (deadline, generation) => {
       this.#deadline = deadline;
       // A load that came between the two is newer than the answer.
-      if (this.#dropped || this.#loads !== loads) return;
+      if (this.#dropped || this.#loads !== loads) return false;
       // Commits that were under way beside it may be counted in the answer or not; each checks its own.
       const most = this.#generation + this.#committing;
       if (generation < least || generation > most) this.drop();
+      return generation < least;
     };
   }
 

@@ -220,14 +220,8 @@ export type StoreEvent =
   | { readonly kind: "store.down"; readonly error: unknown }
   /** Also once after the start, with 0. */
   | { readonly kind: "store.up"; readonly downSeconds: number }
-  /** The shard was taken, or loaded anew because somebody else wrote it. */
-  | {
-      readonly kind: "shard.loaded";
-      readonly shard: number;
-      readonly instances: number;
-      readonly seconds: number;
-      readonly reason: string;
-    }
+  /** It knows less of a shard than it had acknowledged to this process: it came back empty, or with older data. */
+  | { readonly kind: "store.forgot"; readonly shard: number }
   | { readonly kind: "lease.acquired"; readonly shard: number; readonly fence: number }
   | { readonly kind: "lease.lost"; readonly shard: number }
   | { readonly kind: "lease.released"; readonly shard: number }

@@ -184,7 +184,7 @@ export const EVERY_EVENT: readonly RuntimeEvent[] = [
   { kind: "store.operation", operation: "commit", seconds: 0.002 },
   { kind: "store.down", error: new Error("no answer") },
   { kind: "store.up", downSeconds: 4 },
-  { kind: "shard.loaded", shard: 3, instances: 10, seconds: 0.1, reason: "taken" },
+  { kind: "store.forgot", shard: 3 },
   { kind: "lease.acquired", shard: 3, fence: 7 },
   { kind: "lease.lost", shard: 3 },
   { kind: "lease.released", shard: 3 },

@@ -42,7 +42,7 @@ describe("a renewal", () => {
   test("by a store that has forgotten a commit drops the memory that is ahead of it", async () => {
     const { shard, first, generation } = await scene();
     await shard.commit(first);
-    shard.renewing()(20_000, (await generation()) - 1);
+    expect(shard.renewing()(20_000, (await generation()) - 1)).toBe(true);
     expect(shard.dropped).toBe(true);
   });
 
@@ -50,7 +50,7 @@ describe("a renewal", () => {
     const { store, shard, first, generation } = await scene();
     await shard.commit(first);
     await store.state.commit(null, batch({ expectRevision: 1, record: record({ name: "billing" }) }));
-    shard.renewing()(20_000, await generation());
+    expect(shard.renewing()(20_000, await generation())).toBe(false);
     expect(shard.dropped).toBe(true);
     expect((await shard.whole("p1/i1"))?.record.name).toBe("billing");
     expect(shard.dropped).toBe(false);
