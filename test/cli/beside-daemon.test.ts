@@ -242,7 +242,7 @@ describe("dead-letters", () => {
     expect(replayed).toEqual({ code: 0, stdout: "1 event put back for delivery\n", stderr: "" });
     const delivered = await inbox.event("task.failed", ({ subject }) => subject === "refused");
     expect({ id: delivered.id, body: delivered.body }).toEqual({ id: letter?.id, body: letter?.body });
-    expect((await again("dead-letters", "list", "--json")).stdout).toBe('{\n  "dead_letters": []\n}\n');
+    expect(JSON.parse((await again("dead-letters", "list", "--json")).stdout)).toEqual({ dead_letters: [] });
   });
 
   test("that are dropped are gone", async () => {

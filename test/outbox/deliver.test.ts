@@ -80,6 +80,7 @@ describe("one request", () => {
     expect(await senderOf().send(message(), signal)).toEqual({
       kind: "answer",
       status: 429,
+      date: expect.any(Number),
       retryAfter: 7_000,
       body: "slow down",
     });
@@ -142,7 +143,13 @@ describe("a request that fails", () => {
     const answer = senderOf({ timeout: 5_000 }).send(message(), signal);
     await headersCame;
     await clock.advance(5_000);
-    expect(await answer).toEqual({ kind: "answer", status: 503, retryAfter: null, body: "d" });
+    expect(await answer).toEqual({
+      kind: "answer",
+      status: 503,
+      date: expect.any(Number),
+      retryAfter: null,
+      body: "d",
+    });
   });
 
   test.each(["reset", "down"] as const)(
