@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Redis } from "ioredis";
 import { expect, onTestFinished, test } from "vitest";
 import { StoreError } from "../../src/errors.ts";
 import { systemClock } from "../../src/platform/clock.ts";
@@ -59,6 +60,46 @@ test("a wrong password is said so, and the right one from the URL or the setting
   await expect(refused).rejects.toThrow(/refuses user name and password|wants a password/);
   await (await opened({ url: `redis://:s3cr3t@127.0.0.1:${port}` })).ping();
   await (await opened({ url: `redis://127.0.0.1:${port}`, password: "s3cr3t" })).ping();
+});
+
+test("a user that may do what docs/redis.md says, on keys of its prefix alone, is enough", async () => {
+  const { port } = await server();
+  const admin = new Redis(port, "127.0.0.1");
+  onTestFinished(() => admin.disconnect());
+  const docs = readFileSync(new URL("../../docs/redis.md", import.meta.url), "utf8");
+  const rules = /ACL SETUSER taskwatch (.*)/.exec(docs)?.[1]?.replace(">PASSWORD", ">s3cr3t") ?? "";
+  await admin.call("ACL", "SETUSER", "taskwatch", ...rules.split(" "));
+  const store = await opened({ url: `redis://taskwatch:s3cr3t@127.0.0.1:${port}`, keyPrefix: "taskwatch" });
+  expect(await store.leases.join("replica-a", 10_000)).toEqual(["replica-a"]);
+  expect(await store.leases.free("replica-a")).toEqual([0, 1, 2, 3]);
+  const lease = await leaseOf(store);
+  expect(await store.leases.renew([lease], 10_000)).toEqual([{ lease, generation: 0 }]);
+  const first = batch({ upserts: [task("t1", { failedAt: 1 })], events: [event("e1"), event("e2")] });
+  expect((await store.state.commit(lease, first)).kind).toBe("ok");
+  expect((await store.state.load(1)).instances).toHaveLength(1);
+  await store.state.touch(lease, [{ key: "p1/i1", lastCompleteAt: 1, lastSweepAt: null }]);
+  const claim = await store.outbox.claim(lease, "ops", 10, 1);
+  const deliveries = claim === "fenced" ? [] : claim.deliveries;
+  expect(deliveries).toHaveLength(1);
+  await store.outbox.settle(lease, "ops", deliveries, { kind: "dead", reason: "refused" }, 1);
+  expect(await store.outbox.replay(null, 1)).toHaveLength(1);
+  expect(await store.outbox.counts(1)).toHaveLength(1);
+  expect(await store.outbox.prune(lease, 1, new Map([["ops", 1]]))).toBe("ok");
+  expect(await store.outbox.drop(null)).toEqual([]);
+  expect(await store.notes.write("n", "1", 0)).toBe(true);
+  expect(await store.notes.list("")).toHaveLength(1);
+  expect(await store.budget.take("p1", 5, 1)).toMatchObject({ granted: 0 });
+  expect(await store.reader.tasks({ state: "failed" })).toHaveLength(1);
+  expect((await store.reader.events({ limit: 10 })).events).toHaveLength(2);
+  expect(await store.reader.names()).toEqual([]);
+  await store.leases.release(lease);
+  await store.leases.leave("replica-a");
+  await store.ping();
+  const elsewhere = openStore(
+    { url: `redis://taskwatch:s3cr3t@127.0.0.1:${port}`, keyPrefix: "other", shards: 4 },
+    role,
+  );
+  await expect(elsewhere).rejects.toThrow(/lacks a permission/);
 });
 
 test("another number of shards, or a layout from a newer version, is refused with a sentence", async () => {

@@ -64,6 +64,8 @@ function createClient(settings: RedisSettings): Client {
     : null;
   const common = {
     lazyConnect: true,
+    // The newer one, which nothing here needs, begins with a command that managed servers of version 5 do not know.
+    protocol: 2,
     connectTimeout: CONNECT_MS,
     commandTimeout: COMMAND_MS,
     enableOfflineQueue: false,
