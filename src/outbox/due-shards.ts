@@ -1,5 +1,8 @@
 import type { Lease } from "../ports/store.ts";
 
+/** As a claim's "now": heads of lanes whatever their due time. */
+export const WHATEVER_IS_DUE = Number.MAX_SAFE_INTEGER;
+
 interface Entry {
   fence: number;
   /** Steady epoch milliseconds; minus infinity when the shard was woken. */

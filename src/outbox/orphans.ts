@@ -1,7 +1,7 @@
 import type { Clock } from "../ports/clock.ts";
 import type { Lease, Outbox } from "../ports/store.ts";
 import type { DeliveryFact } from "../ports/telemetry.ts";
-import { WHATEVER_IS_DUE } from "./worker.ts";
+import { WHATEVER_IS_DUE } from "./due-shards.ts";
 
 export interface OrphansOptions {
   readonly outbox: Outbox;

@@ -1,19 +1,18 @@
 import type { WebhookConfig } from "../config/config.ts";
 import type { Clock, Random } from "../ports/clock.ts";
-import type { Delivery, Lease, Notes, Outbox, Settlement } from "../ports/store.ts";
+import type { Delivery, Lease, Notes, Outbox } from "../ports/store.ts";
 import type { DeliveryFact } from "../ports/telemetry.ts";
-import { attempt } from "./attempt.ts";
 import { AttemptLog, type RecentAttempt } from "./attempt-log.ts";
 import { Bell } from "./bell.ts";
+import { Courier } from "./courier.ts";
 import type { Sender } from "./deliver.ts";
 import { DisableSwitch } from "./disable-switch.ts";
-import { DueShards } from "./due-shards.ts";
+import { DueShards, WHATEVER_IS_DUE } from "./due-shards.ts";
 import { Flights, type Load } from "./flights.ts";
 import type { Format } from "./format.ts";
 import { Gathering, type Held } from "./gathering.ts";
 import { Health } from "./health.ts";
 import { Pace } from "./pace.ts";
-import { settlementsOf } from "./settlement.ts";
 import { Settler } from "./settler.ts";
 import { SteadyTime } from "./steady-time.ts";
 
@@ -36,14 +35,11 @@ export interface WorkerOptions {
 
 /** Commands put dead letters back and lift a 410 beside the daemon, and are to be seen within five seconds. */
 const LOOK_AGAIN_MS = 4_000;
-const LEASE_LOOK_MS = 100;
 /** A store that says "due" and gives nothing is not asked faster than this. */
 const EMPTY_CLAIM_MS = 100;
 const STOP_GRACE_MS = 200;
 /** Dead letters of a disabled webhook settled in one write. */
 const BURIED_AT_ONCE = 100;
-/** As a claim's "now": heads of lanes whatever their due time. */
-export const WHATEVER_IS_DUE = Number.MAX_SAFE_INTEGER;
 
 /**
  * Delivers what is pending for one webhook, from all shards of this replica: claims heads of lanes, sends at
@@ -63,6 +59,7 @@ export class WebhookWorker {
   readonly #switch: DisableSwitch;
   readonly #log: AttemptLog;
   readonly #settler: Settler;
+  readonly #courier: Courier;
   readonly #stopping = new AbortController();
   #loop: Promise<void> = Promise.resolve();
   #claiming: { readonly shard: number; readonly ended: Promise<unknown> } | null = null;
@@ -80,6 +77,17 @@ export class WebhookWorker {
     this.#log = new AttemptLog(webhook.name, clock, emit);
     this.#health = new Health(webhook, clock, random, emit);
     this.#settler = new Settler(options, this.#log, (lease) => this.#fenced(lease));
+    this.#courier = new Courier({
+      ...options,
+      flights: this.#flights,
+      pace: this.#pace,
+      time: this.#time,
+      health: this.#health,
+      disableSwitch: this.#switch,
+      log: this.#log,
+      settler: this.#settler,
+      stopping: this.#stopping.signal,
+    });
   }
 
   start(): void {
@@ -111,7 +119,7 @@ export class WebhookWorker {
     this.#stopping.abort();
     this.#bell.ring();
     const allEnded = this.#loop.then(() => {
-      for (const load of loadsOf(this.#gathering?.release(null) ?? [])) this.#giveBack(load);
+      for (const load of loadsOf(this.#gathering?.release(null) ?? [])) this.#courier.giveBack(load);
       return this.#flights.ended(null);
     });
     if (withinMs !== Number.POSITIVE_INFINITY) {
@@ -197,7 +205,7 @@ export class WebhookWorker {
     const gathering = this.#gathering;
     if (gathering === null) return Number.POSITIVE_INFINITY;
     if (this.#switch.disabled) {
-      for (const load of loadsOf(gathering.release(null))) this.#buryDisabled(load);
+      for (const load of loadsOf(gathering.release(null))) this.#courier.bury(load);
       return Number.POSITIVE_INFINITY;
     }
     for (;;) {
@@ -207,7 +215,7 @@ export class WebhookWorker {
       const parcel = gathering.take(this.#time.now());
       if (parcel === null) return LOOK_AGAIN_MS;
       const ended = (delivered: boolean) => gathering.ended(parcel.group, delivered, this.#time.now());
-      this.#send(loadsOf(parcel.held), ended);
+      this.#courier.send(loadsOf(parcel.held), ended);
     }
   }
 
@@ -233,106 +241,11 @@ export class WebhookWorker {
     const fresh = deliveries.filter(
       (delivery) => !this.#flights.has(delivery) && !this.#gathering?.has(lease, delivery),
     );
-    if (bury) this.#buryDisabled({ lease, deliveries: fresh });
+    if (bury) this.#courier.bury({ lease, deliveries: fresh });
     else if (this.#gathering === null)
-      for (const delivery of fresh) this.#send([{ lease, deliveries: [delivery] }]);
+      for (const delivery of fresh) this.#courier.send([{ lease, deliveries: [delivery] }]);
     // While the claim was under way the shard may have been given to another replica.
-    else if (this.#isHeld(lease)) this.#gathering.add(lease, fresh, this.#time.now());
-  }
-
-  /** One request. `ended` is called once, with whether it was delivered. */
-  #send(loads: readonly Load[], ended: (delivered: boolean) => void = () => undefined): void {
-    this.#pace.took(this.#options.clock.monotonic());
-    this.#fly(loads, async (signal) => {
-      let delivered = false;
-      try {
-        delivered = await this.#deliver(loads, signal);
-      } catch (error) {
-        // One of several shards was lost: what is of the others goes out again.
-        if (signal.aborted && !this.#stopping.signal.aborted)
-          for (const load of loads) if (this.#isHeld(load.lease)) this.#giveBack(load);
-        throw error;
-      } finally {
-        ended(delivered);
-      }
-    });
-  }
-
-  #fly(loads: readonly Load[], run: (signal: AbortSignal) => Promise<void>): void {
-    if (loads.every(({ deliveries }) => deliveries.length === 0)) return;
-    this.#flights.start(loads, async (signal) => {
-      try {
-        await run(signal);
-      } catch (error) {
-        if (!signal.aborted) this.#settler.failed("deliver", error);
-      }
-    });
-  }
-
-  /** The deliveries go out in one request and are settled together. Whether they were delivered. */
-  async #deliver(loads: readonly Load[], signal: AbortSignal): Promise<boolean> {
-    const { clock, format, sender, webhook, random } = this.#options;
-    const all = loads.flatMap(({ deliveries }) => deliveries);
-    const overdue = this.#health.overdue(all);
-    if (overdue !== null) {
-      for (const load of loads) await this.#bury(load, overdue, signal);
-      return false;
-    }
-    const mine: Load[] = [];
-    for (const load of loads) if (await this.#mayGo(load.lease, signal)) mine.push(load);
-    const deliveries = mine.flatMap((load) => load.deliveries);
-    const [first] = deliveries;
-    if (first === undefined) return false;
-    const probe = this.#health.down;
-    const events = deliveries.map(({ eventId, type, body }) => ({ id: eventId, type, body }));
-    const result = await attempt(format, sender, events, clock, signal);
-    this.#log.attempted({ ...first, events: deliveries.length }, result);
-    this.#health.learn(result, probe);
-    if (result.verdict.kind === "disable") {
-      this.#switch.disable();
-      // Now, for the other replicas and for a stop that comes next; if it fails, the loop does it later.
-      await this.#switch.refresh(LOOK_AGAIN_MS).catch(() => undefined);
-    }
-    const context = {
-      ...this.#health.settlementContext(),
-      retry: webhook.retry,
-      now: clock.now(),
-      dueFrom: this.#time.now(),
-      random: random(),
-    };
-    for (const load of mine)
-      for (const group of settlementsOf(result.verdict, load.deliveries, result.message, context))
-        await this.#settler.settle(load.lease, group.deliveries, group.settlement, signal, 1);
-    return result.verdict.kind === "delivered";
-  }
-
-  #buryDisabled(load: Load): void {
-    this.#fly([load], (signal) => this.#bury(load, "disabled: the webhook is disabled", signal));
-  }
-
-  #bury({ lease, deliveries }: Load, reason: string, signal: AbortSignal): Promise<void> {
-    return this.#settler.settle(lease, deliveries, { kind: "dead", reason }, signal, 0);
-  }
-
-  /** Ends the hold on what was not sent, so that whoever claims next gets it. The store counts it as an attempt. */
-  #giveBack(load: Load): void {
-    const settlement: Settlement = { kind: "retry", at: this.#time.now(), reason: "given back" };
-    this.#fly([load], (signal) => this.#settler.settle(load.lease, load.deliveries, settlement, signal, 0));
-  }
-
-  #isHeld({ shard, fence }: Lease): boolean {
-    return this.#options.leases().some((held) => held.shard === shard && held.fence === fence);
-  }
-
-  /** Waits while the lease is in doubt; false when it is another's. */
-  async #mayGo(lease: Lease, signal: AbortSignal): Promise<boolean> {
-    const { stillMine, clock } = this.#options;
-    for (;;) {
-      signal.throwIfAborted();
-      if (stillMine(lease)) return true;
-      if (!this.#isHeld(lease)) return false;
-      await clock.sleep(LEASE_LOOK_MS, signal);
-    }
+    else if (this.#courier.isHeld(lease)) this.#gathering.add(lease, fresh, this.#time.now());
   }
 
   #fenced(lease: Lease): void {

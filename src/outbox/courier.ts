@@ -1,0 +1,136 @@
+import type { Lease, Settlement } from "../ports/store.ts";
+import { attempt } from "./attempt.ts";
+import type { AttemptLog } from "./attempt-log.ts";
+import type { DisableSwitch } from "./disable-switch.ts";
+import type { Flights, Load } from "./flights.ts";
+import type { Health } from "./health.ts";
+import type { Pace } from "./pace.ts";
+import { settlementsOf } from "./settlement.ts";
+import type { Settler } from "./settler.ts";
+import type { SteadyTime } from "./steady-time.ts";
+import type { WorkerOptions } from "./worker.ts";
+
+export interface CourierOptions
+  extends Pick<WorkerOptions, "webhook" | "format" | "sender" | "clock" | "random" | "leases" | "stillMine"> {
+  readonly flights: Flights;
+  readonly pace: Pace;
+  readonly time: SteadyTime;
+  readonly health: Health;
+  readonly disableSwitch: DisableSwitch;
+  readonly log: AttemptLog;
+  readonly settler: Settler;
+  /** Aborted when nothing new begins. */
+  readonly stopping: AbortSignal;
+}
+
+const LEASE_LOOK_MS = 100;
+
+/** Takes what was claimed to its end: one request for the deliveries of a message, and what becomes of each, settled. */
+export class Courier {
+  readonly #options: CourierOptions;
+
+  constructor(options: CourierOptions) {
+    this.#options = options;
+  }
+
+  /** One request. `ended` is called once, with whether it was delivered. */
+  send(loads: readonly Load[], ended: (delivered: boolean) => void = () => undefined): void {
+    const { pace, clock, stopping } = this.#options;
+    pace.took(clock.monotonic());
+    this.#fly(loads, async (signal) => {
+      let delivered = false;
+      try {
+        delivered = await this.#deliver(loads, signal);
+      } catch (error) {
+        // One of several shards was lost: what is of the others goes out again.
+        if (signal.aborted && !stopping.aborted)
+          for (const load of loads) if (this.isHeld(load.lease)) this.giveBack(load);
+        throw error;
+      } finally {
+        ended(delivered);
+      }
+    });
+  }
+
+  /** The webhook is disabled: dead letters at once. */
+  bury(load: Load): void {
+    this.#fly([load], (signal) => this.#bury(load, "disabled: the webhook is disabled", signal));
+  }
+
+  /** Ends the hold on what was not sent, so that whoever claims next gets it. The store counts it as an attempt. */
+  giveBack({ lease, deliveries }: Load): void {
+    const { settler, time } = this.#options;
+    const settlement: Settlement = { kind: "retry", at: time.now(), reason: "given back" };
+    this.#fly([{ lease, deliveries }], (signal) => settler.settle(lease, deliveries, settlement, signal, 0));
+  }
+
+  isHeld({ shard, fence }: Lease): boolean {
+    return this.#options.leases().some((held) => held.shard === shard && held.fence === fence);
+  }
+
+  #fly(loads: readonly Load[], run: (signal: AbortSignal) => Promise<void>): void {
+    if (loads.every(({ deliveries }) => deliveries.length === 0)) return;
+    const { flights, settler } = this.#options;
+    flights.start(loads, async (signal) => {
+      try {
+        await run(signal);
+      } catch (error) {
+        if (!signal.aborted) settler.failed("deliver", error);
+      }
+    });
+  }
+
+  /** The deliveries go out in one request and are settled together. Whether they were delivered. */
+  async #deliver(loads: readonly Load[], signal: AbortSignal): Promise<boolean> {
+    const { clock, format, sender, webhook, random, health, time, log, settler } = this.#options;
+    const overdue = health.overdue(loads.flatMap(({ deliveries }) => deliveries));
+    if (overdue !== null) {
+      for (const load of loads) await this.#bury(load, overdue, signal);
+      return false;
+    }
+    const mine: Load[] = [];
+    for (const load of loads) if (await this.#mayGo(load.lease, signal)) mine.push(load);
+    const deliveries = mine.flatMap((load) => load.deliveries);
+    const [first] = deliveries;
+    if (first === undefined) return false;
+    const probe = health.down;
+    const events = deliveries.map(({ eventId, type, body }) => ({ id: eventId, type, body }));
+    const result = await attempt(format, sender, events, clock, signal);
+    log.attempted({ ...first, events: deliveries.length }, result);
+    health.learn(result, probe);
+    if (result.verdict.kind === "disable") await this.#disable();
+    const context = {
+      ...health.settlementContext(),
+      retry: webhook.retry,
+      now: clock.now(),
+      dueFrom: time.now(),
+      random: random(),
+    };
+    for (const load of mine)
+      for (const group of settlementsOf(result.verdict, load.deliveries, result.message, context))
+        await settler.settle(load.lease, group.deliveries, group.settlement, signal, 1);
+    return result.verdict.kind === "delivered";
+  }
+
+  /** At once, for the other replicas and for a stop that comes next; where that fails, the worker does it later. */
+  async #disable(): Promise<void> {
+    const { disableSwitch } = this.#options;
+    disableSwitch.disable();
+    await disableSwitch.refresh(Number.POSITIVE_INFINITY).catch(() => undefined);
+  }
+
+  #bury({ lease, deliveries }: Load, reason: string, signal: AbortSignal): Promise<void> {
+    return this.#options.settler.settle(lease, deliveries, { kind: "dead", reason }, signal, 0);
+  }
+
+  /** Waits while the lease is in doubt; false when it is another's. */
+  async #mayGo(lease: Lease, signal: AbortSignal): Promise<boolean> {
+    const { stillMine, clock } = this.#options;
+    for (;;) {
+      signal.throwIfAborted();
+      if (stillMine(lease)) return true;
+      if (!this.isHeld(lease)) return false;
+      await clock.sleep(LEASE_LOOK_MS, signal);
+    }
+  }
+}
