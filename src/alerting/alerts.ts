@@ -20,7 +20,7 @@ export interface Sight {
 export interface Alert {
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
-  /** When it began: local time of the commit, of an unreachable instance of the first poll that failed. */
+  /** When it began: local time of the commit. */
   readonly startsAt: number;
   /** Where to look at it; null without an external URL. */
   readonly url: string | null;
@@ -96,7 +96,7 @@ export function alertsFor(
       add(
         "unreachable",
         null,
-        unreachable.since,
+        unreachable.at,
         `Instance ${instance.name} (${instance.id}) of project ${project.name} could not be polled three times in a row and for two minutes: ${unreachable.cause}. Failed and stuck tasks on it are not seen.`,
       );
     return alerts;

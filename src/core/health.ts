@@ -200,7 +200,7 @@ function fall(
     muted: until !== null,
   });
   const muted: MutedOpening | null = until === null ? null : { eventId: event.id, sequence: 0, until };
-  const unreachable: Unreachable = { since, cause, informed: event.webhooks, muted };
+  const unreachable: Unreachable = { since, at: scope.now, cause, informed: event.webhooks, muted };
   return { changed: true, record: { ...record, counts, unreachable }, events: [event] };
 }
 

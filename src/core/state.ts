@@ -103,7 +103,10 @@ export interface MutedOpening {
 }
 
 export interface Unreachable {
+  /** Local time of the first poll that failed, of a project that of the commit. */
   readonly since: number;
+  /** Local time of the commit that said so. */
+  readonly at: number;
   readonly cause: Cause;
   readonly informed: readonly string[];
   readonly muted: MutedOpening | null;

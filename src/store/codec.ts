@@ -254,6 +254,8 @@ function unreachableOf(fields: Fields, key: string): Unreachable {
   const unreachable = fieldsOf(get(fields, key), key);
   return {
     since: numberOf(unreachable, "since"),
+    // Records that were written before this was kept.
+    at: orNull(unreachable, "at", numberOf) ?? numberOf(unreachable, "since"),
     cause: oneOf(unreachable, "cause", CAUSES),
     informed: textsOf(unreachable, "informed"),
     muted: orNull(unreachable, "muted", mutedOf),

@@ -1,8 +1,15 @@
 import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { Alerting } from "../../src/alerting/alerting.ts";
+import type { Sight } from "../../src/alerting/alerts.ts";
+import type { Config } from "../../src/config/config.ts";
+import { systemClock } from "../../src/platform/clock.ts";
+import type { DeliveryFact } from "../../src/ports/telemetry.ts";
 import { Alertmanager, type ListedAlert } from "../alerts/alertmanager.ts";
 import { readRules } from "../alerts/config-files.ts";
 import { shippedAlertmanager } from "../alerts/shipped.ts";
 import { polledAgain, type Scene, sceneOf } from "../app/scene.ts";
+import { record, task } from "../observe/views.ts";
+import { webhookConfig } from "../outbox/workbench.ts";
 import { runCli } from "../support/cli.ts";
 import { Folder } from "../support/daemon.ts";
 import { freePort } from "../support/free-port.ts";
@@ -201,6 +208,50 @@ describe("what lasts is an alert", () => {
     clock.advance(5 * MINUTE);
     await listed(all, { task_id: "t1" });
   });
+});
+
+test("500 instances fail within a second: all of it is there after a few posts", async () => {
+  const folder = closing(await Folder.create());
+  const alertmanager = await Alertmanager.start(await shippedAlertmanager(folder.path, "http://127.0.0.1:1"));
+  onTestFinished(() => alertmanager.stop());
+  const facts: DeliveryFact[] = [];
+  const sights: Sight[] = [];
+  const alerting = new Alerting({
+    sights: () => sights,
+    isGone: () => false,
+    mine: () => true,
+    clock: systemClock,
+    random: Math.random,
+    emit: (fact) => facts.push(fact),
+    onUnforeseen: (error) => {
+      throw error;
+    },
+    version: "1.2.3",
+  });
+  onTestFinished(() => alerting.stop(0));
+  const webhooks = [webhookConfig(alertmanager.url, { name: "am", format: "alertmanager" })];
+  alerting.apply({ webhooks, server: { external_url: "" } as Config["server"] });
+  const began = systemClock.monotonic();
+  for (let n = 0; n < 500; n++) {
+    const failed = task({ id: `t${n}`, status: "FAILED", failedAt: systemClock.now() });
+    const sight: Sight = {
+      key: `p/i${n}`,
+      shard: n % 16,
+      project: { name: "prod", region: "eu-west-101" },
+      instance: { id: `i${n}`, name: `orders-${n}`, engine: "kafka" },
+      state: { record: record({ instanceId: `i${n}` }), tasks: new Map([[failed.id, failed]]) },
+    };
+    sights.push(sight);
+    alerting.changed(sight);
+    if (n % 50 === 0) await systemClock.sleep(50);
+  }
+  await expect.poll(async () => (await alertmanager.list()).length, { timeout: 20_000 }).toBe(500);
+  const posts = facts.filter(({ kind }) => kind === "attempt");
+  console.log(
+    `alertmanager: 500 alerts in ${posts.length} posts, ${Math.round(systemClock.monotonic() - began)} ms`,
+  );
+  expect(posts.length).toBeLessThan(100);
+  expect(facts.filter(({ kind }) => kind === "posted")).toHaveLength(posts.length);
 });
 
 describe("it is kept up to date", () => {

@@ -17,7 +17,7 @@ const VERDICT = {
   announcedAt: T0 - 5,
 } as const;
 const MUTED = { eventId: "evt_1", sequence: 1, until: T0 + 1 };
-const DOWN = { since: T0 - 7, cause: "timeout", informed: [], muted: null } as const;
+const DOWN = { since: T0 - 7, at: T0 - 3, cause: "timeout", informed: [], muted: null } as const;
 
 const failed = (over: Partial<TaskState> = {}) => task({ status: "FAILED", failedAt: T0 - 9, ...over });
 const stuck = (over: Partial<TaskState> = {}) => task({ verdict: VERDICT, ...over });
@@ -79,6 +79,12 @@ describe("what lasts on an instance", () => {
       startsAt: VERDICT.since,
       url: "https://tw.example.org/#/tasks/s1",
     });
+  });
+
+  test("begins, for an instance that cannot be reached, with the commit too, not with the first poll that failed", () => {
+    const [alert] = alertsFor(ALL, "")(sight([], { unreachable: DOWN }));
+    expect(alert).toMatchObject({ startsAt: DOWN.at, url: null, labels: { severity: "warning" } });
+    expect(alert?.labels).not.toHaveProperty("task_id");
   });
 
   test("is not told while maintenance holds it back", () => {

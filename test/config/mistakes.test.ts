@@ -207,6 +207,10 @@ const WEBHOOK_MISTAKES: readonly (readonly [text: string, message: string])[] = 
     '10:19: webhooks[0].retry.min: found "2h"; allowed: at most max, which is 1h',
   ],
   [
+    'url: https://h/\n    headers: { X-Team: "жидкость" }',
+    "10:24: webhooks[0].headers.X-Team: found a secret that is not shown; allowed: a header's value, not empty, on one line and in Latin letters",
+  ],
+  [
     "url: https://h/\n    headers: { Host: a }",
     '10:16: webhooks[0].headers.Host: found the name "Host"; allowed: a header\'s name, but for host, content-*, connection, transfer-encoding and webhook-*, which are set already',
   ],

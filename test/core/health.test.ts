@@ -108,7 +108,7 @@ describe("a project is unreachable", () => {
     );
   const down = streak(3, 3);
   const failing = streak(1, 0);
-  const before = { since: T0, cause: "timeout", informed: [], muted: null } as const;
+  const before = { since: T0, at: T0, cause: "timeout", informed: [], muted: null } as const;
 
   it("by instances that are down; those on their way there make it near", () => {
     expect(tallyProject([count(down, failing, failing, null)], 4, false, null)).toEqual({

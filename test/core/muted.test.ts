@@ -105,7 +105,9 @@ describe("when the window ends", () => {
     const ended = new Date(now).toISOString();
     expect(only(poll(state, [failed], { now }).decision.events).data.muted_until).toBe(ended);
     const held = { eventId: "e", sequence: 0, until: END };
-    const down = stateOf([], { unreachable: { since: T0, cause: "timeout", informed: [], muted: held } });
+    const down = stateOf([], {
+      unreachable: { since: T0, at: T0, cause: "timeout", informed: [], muted: held },
+    });
     expect(only(releaseInstance(down.record, rulesOf(), now).events).data.muted_until).toBe(ended);
   });
 

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { EVENT_TYPES, type EventType } from "../../core/event.ts";
 import { FORMATS, GROUP_KEYS } from "../config.ts";
+import { Secret } from "../secret.ts";
 import { auth, clientTls, match } from "./common.ts";
 import {
   content,
@@ -31,7 +32,13 @@ const DEFAULT_EVENTS: readonly EventType[] = [
 /** Headers that the delivery itself sets. */
 const OWN_HEADERS = /^(host|content-length|content-type|transfer-encoding|connection|webhook-.*)$/i;
 
-const headers = mapOf(secretOrFile("a header's value"), "a map from header name to value", (name) =>
+/** A secret, in characters that a header can hold: any other would fail each delivery. */
+const headerValue = () =>
+  scalar("a header's value, not empty, on one line and in Latin letters", TEXT_OR_FILE, (value) =>
+    /^[\x20-\x7e\x80-\xff]+$/.test(value) ? new Secret(value) : undefined,
+  );
+
+const headers = mapOf(headerValue(), "a map from header name to value", (name) =>
   /^[\w!#$%&'*+.^`|~-]{1,100}$/.test(name) && !OWN_HEADERS.test(name)
     ? undefined
     : "a header's name, but for host, content-*, connection, transfer-encoding and webhook-*, which are set already",

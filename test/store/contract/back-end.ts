@@ -76,6 +76,7 @@ export const fullRecord = (): InstanceRecord =>
     prunedBefore: T0 - 0.5,
     unreachable: {
       since: T0,
+      at: T0 + 2,
       cause: "timeout",
       informed: ["ops", "__proto__"],
       muted: { eventId: "evt_m", sequence: 0, until: T0 + 9 },
