@@ -116,6 +116,12 @@ test("it starts as a user without rights, keeps its state in the volume and noth
   expect((await scrape(`http://${listen}`)).series("taskwatch_build_info")).toMatchObject([
     { labels: { revision: "abc123" } },
   ]);
+  // What is read from files beside the program is in the image too.
+  const page = await (await fetch(`http://${listen}/`)).text();
+  const assets = [...page.matchAll(/(?:href|src)="([^"#]+\.(?:css|js|svg))"/g)].map(([, path = ""]) => path);
+  expect(assets).toHaveLength(3);
+  for (const path of [...assets, "api/v1/status"])
+    expect((await fetch(new URL(path, `http://${listen}/`))).status, path).toBe(200);
 
   const closed = once(daemon, "close");
   daemon.kill("SIGTERM");
