@@ -291,6 +291,9 @@ export class App {
 function fixedProblems(before: Config, after: Config): readonly string[] {
   const fixed: readonly (readonly [string, (config: Config) => unknown])[] = [
     ["store.url", ({ store }) => store.url],
+    ["store.username", ({ store }) => store.username],
+    ["store.password", ({ store }) => store.password],
+    ["store.tls", ({ store }) => store.tls],
     ["store.key_prefix", ({ store }) => store.key_prefix],
     ["store.shards", ({ store }) => store.shards],
     ["store.lease", ({ store }) => store.lease],

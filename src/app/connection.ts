@@ -8,16 +8,16 @@ import type { ProjectConfig } from "../config/config.ts";
 import { fingerprint } from "../config/fingerprint.ts";
 import type { ProjectGate } from "../poll/project-gate.ts";
 import type { Clock } from "../ports/clock.ts";
-import type { Notes } from "../ports/store.ts";
 import type { TaskSource } from "../ports/task-source.ts";
-import { NoteDialect } from "./note-dialect.ts";
+import type { NoteDialect } from "./note-dialect.ts";
 
 export interface ConnectionOptions {
   readonly project: ProjectConfig;
   readonly gate: ProjectGate;
   /** Sockets to the endpoint. */
   readonly connections: number;
-  readonly notes: Notes;
+  /** What the project's API was found to understand, be it by the connection before. */
+  readonly dialect: NoteDialect;
   readonly clock: Clock;
   readonly env: Readonly<Record<string, string | undefined>>;
 }
@@ -33,12 +33,11 @@ export class Connection {
   readonly #options: ConnectionOptions;
   readonly #dispatcher: Connections;
   readonly #credentials: Credentials;
-  readonly #dialect: NoteDialect;
   readonly #apis = new Map<number, Api>();
   readonly #sources = new Map<string, TaskSource>();
 
   constructor(options: ConnectionOptions) {
-    const { project, connections, env, notes } = options;
+    const { project, connections, env } = options;
     this.#options = options;
     this.gate = options.gate;
     this.#dispatcher = createAgent({
@@ -48,13 +47,16 @@ export class Connection {
       env,
     });
     this.#credentials = openCredentials(project, this.#transport(OWN_CALLS_MS));
-    this.#dialect = new NoteDialect(notes, project.name);
+  }
+
+  get dialect(): NoteDialect {
+    return this.#options.dialect;
   }
 
   /** The project's id: as configured, else looked up until it is found. Rejects with the signal's reason only. */
   async projectId(signal: AbortSignal, onFailure: (error: unknown) => void): Promise<string> {
-    await this.#dialect.load();
-    const { project, clock } = this.#options;
+    const { project, clock, dialect } = this.#options;
+    await dialect.load();
     if (project.project_id !== null) return project.project_id;
     for (;;) {
       try {
@@ -72,14 +74,14 @@ export class Connection {
     const key = `${projectId} ${timeoutMs} ${utcOffset}`;
     const known = this.#sources.get(key);
     if (known) return known;
-    const { project, clock } = this.#options;
+    const { project, clock, dialect } = this.#options;
     const source = createTaskSource({
       api: this.#api(timeoutMs),
       endpoint: project.endpoint,
       projectId,
       enterpriseProjectId: project.discover?.enterprise_project_id ?? null,
       utcOffset,
-      dialect: this.#dialect,
+      dialect,
       clock,
     });
     this.#sources.set(key, source);
@@ -109,9 +111,14 @@ export class Connection {
 /** Tells credentials apart without telling them: for locks that outlive the process. */
 export const credentialsPrint = ({ credentials }: ProjectConfig): string => fingerprint(credentials);
 
-/** Changes when anything changes that a connection is made from. */
-export function connectionPrint(project: ProjectConfig): string {
-  const { name, region, project_id, endpoint, iam_endpoint, credentials, tls, proxy, discover } = project;
+/** Changes when the project may be another one, or another part of it. */
+export function projectPrint({ name, region, project_id, iam_endpoint, discover }: ProjectConfig): string {
   const filter = discover?.enterprise_project_id ?? null;
-  return fingerprint({ name, region, project_id, endpoint, iam_endpoint, credentials, tls, proxy, filter });
+  return fingerprint({ name, region, project_id, iam_endpoint, filter });
+}
+
+/** Changes when anything changes that a connection is made from. */
+export function connectionPrint(project: ProjectConfig, connections: number): string {
+  const { endpoint, credentials, tls, proxy } = project;
+  return fingerprint({ project: projectPrint(project), endpoint, credentials, tls, proxy, connections });
 }

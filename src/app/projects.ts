@@ -7,8 +7,9 @@ import type { Clock } from "../ports/clock.ts";
 import type { Notes } from "../ports/store.ts";
 import type { Emit } from "../ports/telemetry.ts";
 import { compileGlob } from "../util/glob.ts";
-import { Connection, connectionPrint, credentialsPrint } from "./connection.ts";
+import { Connection, connectionPrint, credentialsPrint, projectPrint } from "./connection.ts";
 import type { Gates } from "./gates.ts";
+import { NoteDialect } from "./note-dialect.ts";
 import { commonRules } from "./rules.ts";
 import { TargetFactory, type Wanted } from "./targets.ts";
 
@@ -30,6 +31,7 @@ const FIRST_AGAIN_MS = 30_000;
 /** One project that is configured now. */
 interface Running {
   readonly print: string;
+  readonly projectPrint: string;
   readonly connection: Connection;
   readonly stop: AbortController;
   /** Null until its id is known. */
@@ -55,7 +57,8 @@ export class Projects {
     const next = new Map<string, Running>();
     const added: [ProjectConfig, Running][] = [];
     for (const project of config.projects) {
-      const print = connectionPrint(project);
+      const connections = config.poll.concurrency;
+      const print = connectionPrint(project, connections);
       const known = before.get(project.name);
       // Also for a connection that stays: the budget may have changed, and the gate is shared by name.
       const gate = gates.gate(project.name, project.requests_per_second, credentialsPrint(project));
@@ -63,12 +66,14 @@ export class Projects {
         next.set(project.name, known);
         continue;
       }
-      const connections = config.poll.concurrency;
+      const dialect = known?.connection.dialect ?? new NoteDialect(notes, project.name);
       const running: Running = {
         print,
-        connection: new Connection({ project, gate, connections, notes, clock, env }),
+        projectPrint: projectPrint(project),
+        connection: new Connection({ project, gate, connections, dialect, clock, env }),
         stop: new AbortController(),
-        found: null,
+        // Other keys of the same project: its instances are watched all along.
+        found: known?.projectPrint === projectPrint(project) ? known.found : null,
         triedAt: Number.NEGATIVE_INFINITY,
       };
       next.set(project.name, running);
@@ -141,6 +146,7 @@ export class Projects {
     const { signal } = running.stop;
     try {
       const id = await running.connection.projectId(signal, (error) => onLookupFailed(project.name, error));
+      if (running.found?.id === id) return;
       const discovery = discoveryOf(project, id, { notes, clock });
       // Without the store nothing is watched yet anyway; the next look reads it.
       await discovery.refresh().catch(() => false);

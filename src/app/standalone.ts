@@ -4,6 +4,7 @@ import type { Clock } from "../ports/clock.ts";
 import { openStore } from "../store/open.ts";
 import { Connection, credentialsPrint } from "./connection.ts";
 import { Gates } from "./gates.ts";
+import { NoteDialect } from "./note-dialect.ts";
 import { discoveryOf, wantedOf } from "./projects.ts";
 import { commonRules } from "./rules.ts";
 import { TargetFactory } from "./targets.ts";
@@ -43,7 +44,7 @@ export async function withProjects<T>(
       project,
       gate,
       connections: config.poll.concurrency,
-      notes: store.notes,
+      dialect: new NoteDialect(store.notes, project.name),
       clock,
       env,
     });

@@ -177,6 +177,7 @@ test("a wrong file changes nothing and is told with its places; what cannot chan
 
   const refused: readonly (readonly [RawConfig, RegExp])[] = [
     [{ store: { url: `sqlite:${folder.file("other.db")}` } }, /^store\.url cannot change while .*restart/],
+    [{ store: { ...store, password: "another" } }, /^store\.password cannot change while .*restart/],
     [{ store: { ...store, shards: 4 } }, /^store\.shards cannot change while .*restart/],
     [{ store: { ...store, lease: "20s" } }, /^store\.lease cannot change while .*restart/],
     [{ server: { ...server, listen: "127.0.0.1:1" } }, /^server\.listen cannot change while .*restart/],
@@ -213,4 +214,43 @@ test("a wrong file changes nothing and is told with its places; what cannot chan
   expect((await post(daemon)).status).toBe(200);
   expect((await post(daemon)).status).toBe(403);
   expect((await fetch(`${daemon.url}/-/reload`)).status).toBe(405);
+});
+
+test("keys that are rotated by a reload leave no gap: every instance is watched and shown all along", async () => {
+  await using all = await scene();
+  const { simulator, folder, inbox } = all;
+  const rotated = { access_key: "ROTATEDACCESSKEY0000", secret_key: "a rotated secret key" };
+  simulator.control.addKey(rotated);
+  const server = { listen: "127.0.0.1:0", reload: true };
+  const store = { url: "sqlite::memory:" };
+  const config = (credentials: RawConfig) =>
+    watching(simulator, [], {
+      server,
+      store,
+      // The id is looked up, and all instances are discovered.
+      projects: [projectOf(simulator, { project_id: undefined, instances: [], discover: {}, credentials })],
+      webhooks: [webhookOf(inbox)],
+      log: { level: "debug" },
+    });
+  const path = await folder.write("taskwatch.yaml", config(DEMO_KEY));
+  await using daemon = await Daemon.start(path);
+  const up = async () => (await daemon.scrape()).series("dms_instance_up").map(({ value }) => value);
+  await expect.poll(up, { timeout: 20_000 }).toEqual([1, 1, 1]);
+
+  await folder.write("taskwatch.yaml", config(rotated));
+  // IAM is away just now, which is no reason to stop watching.
+  simulator.control.addFault({ kind: "error", status: 503, operation: "list_projects" });
+  const from = daemon.log.lines.length;
+  expect((await post(daemon)).status).toBe(200);
+  expect(await up()).toEqual([1, 1, 1]);
+  expect((await daemon.scrape()).value("taskwatch_instances", { project: "prod" })).toBe(3);
+  for (const name of ["orders", "billing", "audit"]) await polled(daemon, name, from);
+  simulator.control.revokeKey(DEMO_KEY.access_key);
+  const task = fails(simulator, "billing");
+  await inbox.event("task.failed", ({ subject }) => subject === task);
+  const after = simulator.control.requests({ operation: "list_tasks", key: rotated.access_key });
+  expect(after.length).toBeGreaterThan(3);
+  expect(after.filter(({ status }) => status !== 200)).toEqual([]);
+  expect(daemon.log.of("instance removed")).toEqual([]);
+  expect(await up()).toEqual([1, 1, 1]);
 });
