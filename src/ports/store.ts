@@ -248,7 +248,8 @@ export interface Reader {
   task(taskId: string): Promise<readonly { readonly key: string; readonly task: TaskState }[]>;
   /**
    * Events of one shard come in the order of their commits. Fewer than `limit` only at the end; the cursor of an
-   * answer goes on right after it, also after events were pruned or put in.
+   * answer goes on right after it, also after events were pruned or put in. One that this store never gave, or that is
+   * past its end because it lost what it had, begins at the oldest: the caller gets too much, never too little.
    */
   events(query: EventQuery): Promise<EventPage>;
   /** The last `limit` events, in their order; the cursor goes on after them. With 0, the end alone. */

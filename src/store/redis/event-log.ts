@@ -60,11 +60,18 @@ export class EventLog {
     }
   }
 
-  #nextSeqs(): Promise<string[]> {
+  async #nextSeqs(): Promise<string[]> {
     const at = this.#keys.shard(this.#shard);
-    return asStoreErrors("read", () =>
-      this.#client.zrangebyscore(at.eventLog, `(${this.position}`, "+inf", "LIMIT", 0, this.#page),
-    );
+    const [end, seqs] = (await replies(
+      this.#client
+        .pipeline()
+        .hget(at.meta, "seq")
+        .zrangebyscore(at.eventLog, `(${this.position}`, "+inf", "LIMIT", 0, this.#page),
+    )) as [string | null, string[]];
+    if (this.position <= Number(end ?? 0)) return seqs;
+    // A place past the end is one in what the server has lost: all that there is now comes after it.
+    if (this.position > 0) this.position = 0;
+    return end === null ? [] : await this.#nextSeqs();
   }
 
   /** Rare, for one task's history: a walk over the index of the shard. */
@@ -115,17 +122,27 @@ export async function newestOf(
   return { shard, end: Math.max(Number(end ?? 0), Number(seqs.at(-1) ?? 0)), newest };
 }
 
-export const cursorOf = (positions: readonly number[]): string =>
-  Buffer.from(JSON.stringify(positions)).toString("base64url");
+/**
+ * Tells what is stored from anything that was stored under these keys before, or is stored elsewhere. It is read anew
+ * each time, for a server that lost all is given another one.
+ */
+export async function originOf(client: Client, keys: Keys): Promise<string> {
+  const layout = await asStoreErrors("read", () => client.get(keys.layout));
+  return layout?.split(" ")[2] ?? "";
+}
 
-/** A cursor that nobody handed out begins at the oldest: the caller gets too much, never too little. */
-export function positionsOf(cursor: string | undefined, shards: number): readonly number[] {
+export const cursorOf = (origin: string, positions: readonly number[]): string =>
+  Buffer.from(JSON.stringify([origin, ...positions])).toString("base64url");
+
+/** A cursor that nobody handed out here begins at the oldest: the caller gets too much, never too little. */
+export function positionsOf(cursor: string | undefined, shards: number, origin: string): readonly number[] {
   try {
-    const positions: unknown = JSON.parse(Buffer.from(cursor ?? "", "base64url").toString());
-    if (Array.isArray(positions) && positions.length === shards && positions.every(Number.isSafeInteger))
-      return positions;
+    const [of, ...positions] = JSON.parse(Buffer.from(cursor ?? "", "base64url").toString()) as unknown[];
+    if (of === origin && positions.length === shards && positions.every(isPosition)) return positions;
   } catch {
     // Falls through.
   }
   return [];
 }
+
+const isPosition = (position: unknown): position is number => Number.isSafeInteger(position);

@@ -6,7 +6,7 @@ export class Keys {
     this.#prefix = prefix;
   }
 
-  /** Format of the layout and number of shards. */
+  /** Format of the layout, number of shards, and what tells this store from any other. */
   get layout(): string {
     return `{${this.#prefix}}:layout`;
   }

@@ -3,7 +3,7 @@ import type { EventPage, EventQuery, Reader, TaskFilter } from "../../ports/stor
 import { decodeRecord, decodeTask, FAILED, OPEN, STUCK, taskFlags } from "../codec.ts";
 import type { Client } from "./connect.ts";
 import { asStoreErrors } from "./errors.ts";
-import { cursorOf, EventLog, type Numbered, newestOf, positionsOf } from "./event-log.ts";
+import { cursorOf, EventLog, type Numbered, newestOf, originOf, positionsOf } from "./event-log.ts";
 import { type Keys, splitLiveField } from "./keys.ts";
 import { nameOf, replies, timesOf } from "./state.ts";
 
@@ -100,12 +100,17 @@ export function redisReader(client: Client, keys: Keys, shards: number): Reader 
 
     async events({ after, limit, types, taskId }: EventQuery) {
       const wanted = types === undefined ? null : new Set<string>(types);
-      const positions = positionsOf(after, shards);
+      const origin = await originOf(client, keys);
+      const positions = positionsOf(after, shards, origin);
       const logs = all.map(
         (shard) => new EventLog(client, keys, shard, positions[shard] ?? 0, Math.min(PAGE, limit), taskId),
       );
       await Promise.all(logs.map((log) => log.fill()));
-      const cursor = () => cursorOf(logs.map((log) => log.position));
+      const cursor = () =>
+        cursorOf(
+          origin,
+          logs.map((log) => log.position),
+        );
       const events: EventPage["events"][number][] = [];
       while (events.length < limit) {
         let first: EventLog | null = null;
@@ -121,6 +126,7 @@ export function redisReader(client: Client, keys: Keys, shards: number): Reader 
     },
 
     async newestEvents(limit) {
+      const origin = await originOf(client, keys);
       const ends = await Promise.all(all.map((shard) => newestOf(client, keys, shard, limit)));
       const picked: (Numbered & { readonly shard: number })[] = [];
       const positions = ends.map(({ end }) => end);
@@ -135,10 +141,13 @@ export function redisReader(client: Client, keys: Keys, shards: number): Reader 
         picked.push({ shard: last.shard, ...event });
         positions[last.shard] = event.seq - 1;
       }
-      const end = cursorOf(ends.map((each) => each.end));
+      const end = cursorOf(
+        origin,
+        ends.map((each) => each.end),
+      );
       const events = picked.reverse().map(({ shard, seq, event }) => {
         positions[shard] = seq;
-        return { ...event, cursor: cursorOf(positions) };
+        return { ...event, cursor: cursorOf(origin, positions) };
       });
       return { events, cursor: end };
     },

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { StoreError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Store } from "../../ports/store.ts";
@@ -34,8 +35,14 @@ export async function openRedis(options: RedisStoreOptions): Promise<Store> {
   }
 }
 
+/** Format, number of shards, and an origin, kept from the first opening on. */
+async function setLayout(client: Client, keys: Keys, shards: number): Promise<void> {
+  const layout = `${LAYOUT} ${shards} ${randomBytes(8).toString("hex")}`;
+  await asStoreErrors("open", () => client.set(keys.layout, layout, "NX"));
+}
+
 async function checkLayout(client: Client, keys: Keys, shards: number): Promise<void> {
-  await asStoreErrors("open", () => client.set(keys.layout, `${LAYOUT} ${shards}`, "NX"));
+  await setLayout(client, keys, shards);
   const text = await asStoreErrors("open", () => client.get(keys.layout));
   const [layout = 0, kept = 0] = (text ?? "").split(" ").map(Number);
   if (layout > LAYOUT) {
@@ -63,7 +70,7 @@ function storeOn(client: Client, keys: Keys, { shards, clock }: RedisStoreOption
       ...leases,
       async join(member, ttl) {
         // Put back after the server lost all: what begins anew has the same layout.
-        await asStoreErrors("join", () => client.set(keys.layout, `${LAYOUT} ${shards}`, "NX"));
+        await setLayout(client, keys, shards);
         return await leases.join(member, ttl);
       },
     },

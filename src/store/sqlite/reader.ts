@@ -66,6 +66,8 @@ export function sqliteReader(db: Database): Reader {
     sketch: string | null;
   }>("SELECT shard, project_id, name, executed, sketch FROM name ORDER BY project_id, name, shard");
 
+  const places = placesIn(db);
+
   return {
     async instances() {
       const found: Awaited<ReturnType<Reader["instances"]>>[number][] = [];
@@ -109,8 +111,8 @@ export function sqliteReader(db: Database): Reader {
       return rows;
     },
 
-    events: eventReader(db),
-    newestEvents: newestReader(db),
+    events: eventReader(db, places),
+    newestEvents: newestReader(db, places),
 
     async names() {
       return db.read(() => names.all()).map((row) => ({ ...nameOf(row), shard: row.shard }));
@@ -135,7 +137,29 @@ async function* slices<Row>(read: (last: Row | null) => readonly Row[]): AsyncGe
   }
 }
 
-function eventReader(db: Database): Reader["events"] {
+/** Where an event stands in the log, as a cursor says it: which log, and the number of the event. */
+function placesIn(db: Database) {
+  const own = db.prepare<{ id: string }>("SELECT id FROM origin");
+  const last = db.prepare<{ seq: number }>("SELECT seq FROM sqlite_sequence WHERE name = 'event'");
+  const origin = db.read(() => own.get()?.id ?? "");
+  /** Of the last event that ever was: it counts on when that one was pruned. */
+  const end = (): number => last.get()?.seq ?? 0;
+  return {
+    cursor: (seq: number): string => `${origin}.${seq}`,
+    end,
+    /**
+     * A cursor that this log did not give, or that is past its end, as when the file is an older copy, begins at the
+     * oldest: the caller gets too much, never too little.
+     */
+    after(cursor: string | undefined): number {
+      const [of, text] = (cursor ?? "").split(".");
+      const seq = Number(text);
+      return of === origin && Number.isSafeInteger(seq) && seq > 0 && seq <= end() ? seq : 0;
+    },
+  };
+}
+
+function eventReader(db: Database, places: ReturnType<typeof placesIn>): Reader["events"] {
   const columns = "seq, id, type, time";
   const ofTask = db.prepare<StoredEvent & { seq: number }>(
     `SELECT ${columns}, body FROM event WHERE task_id = ? AND seq > ? ORDER BY seq LIMIT ?`,
@@ -148,7 +172,7 @@ function eventReader(db: Database): Reader["events"] {
   return async ({ after, limit, types, taskId }: EventQuery) => {
     const wanted = types === undefined ? null : new Set<string>(types);
     const events: EventPage["events"][number][] = [];
-    let seq = positionOf(after);
+    let seq = places.after(after);
     while (events.length < limit) {
       const rows = db.read(() =>
         taskId === undefined ? any.all(seq, SLICE) : ofTask.all(taskId, seq, SLICE),
@@ -158,31 +182,23 @@ function eventReader(db: Database): Reader["events"] {
         seq = row.seq;
         if (wanted !== null && !wanted.has(row.type)) continue;
         const event = one.get(row.seq);
-        if (event !== undefined) events.push({ ...event, cursor: String(seq) });
+        if (event !== undefined) events.push({ ...event, cursor: places.cursor(seq) });
       }
       if (rows.length < SLICE) break;
       await nextTurn();
     }
-    return { events, cursor: String(seq) };
+    return { events, cursor: places.cursor(seq) };
   };
 }
 
-function newestReader(db: Database): Reader["newestEvents"] {
+function newestReader(db: Database, places: ReturnType<typeof placesIn>): Reader["newestEvents"] {
   const newest = db.prepare<StoredEvent & { seq: number }>(
     "SELECT seq, id, type, time, body FROM event ORDER BY seq DESC LIMIT ?",
   );
-  // Counts on when the newest event was pruned.
-  const end = db.prepare<{ seq: number }>("SELECT seq FROM sqlite_sequence WHERE name = 'event'");
   return async (limit) =>
     db.read(() => {
       const rows = newest.all(limit).reverse();
-      const events = rows.map(({ seq, ...event }) => ({ ...event, cursor: String(seq) }));
-      return { events, cursor: String(end.get()?.seq ?? 0) };
+      const events = rows.map(({ seq, ...event }) => ({ ...event, cursor: places.cursor(seq) }));
+      return { events, cursor: places.cursor(places.end()) };
     });
-}
-
-/** A cursor that nobody handed out begins at the oldest: the caller gets too much, never too little. */
-function positionOf(cursor: string | undefined): number {
-  const position = Number(cursor ?? 0);
-  return Number.isSafeInteger(position) && position > 0 ? position : 0;
 }

@@ -228,6 +228,23 @@ export function readerContract(use: UseStore): void {
     expect((await store.reader.events({ limit: 10, taskId: "unknown" })).events).toEqual([]);
   });
 
+  test("a cursor of another store, which may have lost what it had, reads from the oldest", async () => {
+    const { store: full } = await use();
+    await putOverShards(full, 9);
+    const { cursor } = await full.reader.newestEvents(0);
+    const { store } = await use();
+    const empty = await store.reader.events({ limit: 20, after: cursor });
+    expect(empty.events).toEqual([]);
+    // As far as the other one, and further.
+    for (const rounds of [1, 2]) {
+      await putOverShards(store, 9);
+      const { events, cursor: end } = await store.reader.events({ limit: 20, after: cursor });
+      expect(events, `after ${rounds}`).toHaveLength(9);
+      expect((await store.reader.events({ limit: 20, after: empty.cursor })).events).toEqual(events);
+      expect((await store.reader.events({ limit: 20, after: end })).events).toEqual([]);
+    }
+  });
+
   test("a cursor that nobody gave out reads from the oldest", async () => {
     const { store } = await use();
     await put(store, await leaseOf(store), event("evt_1", { webhooks: [] }));
