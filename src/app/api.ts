@@ -5,6 +5,7 @@ import { scheduleInForce } from "../poll/watched.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { EventPage, Store } from "../ports/store.ts";
 import type { Emit } from "../ports/telemetry.ts";
+import { inTurns } from "../util/turns.ts";
 import type { Api, EventsJson, JudgedTaskJson, Scope } from "../views/api.ts";
 import { eventJson } from "../views/event.ts";
 import { type InstanceJson, instanceJson } from "../views/instance.ts";
@@ -84,7 +85,11 @@ export function storeApi({ clock, emit, opened, process }: StoreApiOptions): Api
       const now = clock.now();
       const shown = wanted.slice(0, limit);
       const next = wanted.length > limit ? (shown.at(-1)?.key ?? null) : null;
-      return { instances: shown.map((each) => shownInstance(each, now)), next };
+      const instances: InstanceJson[] = [];
+      for await (const slice of inTurns(shown)) {
+        for (const each of slice) instances.push(shownInstance(each, now));
+      }
+      return { instances, next };
     },
 
     async tasks(query) {

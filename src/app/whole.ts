@@ -3,6 +3,7 @@ import { type InstanceRecord, isOpenTask, type TaskState } from "../core/state.t
 import { newRecord, type Target } from "../poll/target.ts";
 import type { Reader } from "../ports/store.ts";
 import { compileGlob } from "../util/glob.ts";
+import { inTurns } from "../util/turns.ts";
 import type { Scope, TaskPlace, TaskQuery } from "../views/api.ts";
 import { barOf, type Lanes } from "../views/lane.ts";
 import type { KnownTask } from "../views/task.ts";
@@ -42,13 +43,17 @@ export async function readWhole(reader: Reader, config: Config, targets: readonl
   const instances: KnownInstance[] = [];
   const add = (key: string, shard: number, record: InstanceRecord, target: Target | null) => {
     const tasks = live.get(key)?.map(({ task }) => task) ?? [];
-    instances.push({ key, shard, project: projectName(config, record), record, target, live: tasks });
+    const project = target?.project.name ?? projectName(config, record);
+    instances.push({ key, shard, project, record, target, live: tasks });
   };
-  for (const target of targets) {
-    const { key, shard, project, discovered, rules } = target;
-    const record = records.get(key)?.record ?? newRecord(project.id, rules.instance, discovered);
-    records.delete(key);
-    add(key, shard, { ...record, name: rules.instance.name }, target);
+  for await (const slice of inTurns(targets)) {
+    for (const target of slice) {
+      const { key, shard, project, discovered, rules } = target;
+      const record = records.get(key)?.record ?? newRecord(project.id, rules.instance, discovered);
+      const { name } = rules.instance;
+      records.delete(key);
+      add(key, shard, record.name === name ? record : { ...record, name }, target);
+    }
   }
   for (const [key, { shard, record }] of records) add(key, shard, record, null);
   return { instances: instances.sort((a, b) => compare(a.key, b.key)), projects };

@@ -7,7 +7,7 @@ import type { Api } from "../views/api.ts";
 
 /** The status page, the page of a task, and what both need. */
 export function pageRoutes(app: FastifyInstance, api: Api, clock: Clock): void {
-  app.get("/", async (_request, reply) => send(reply, await statusPage(api)));
+  app.get("/", async (_request, reply) => send(reply, await statusPage(api, clock.now())));
 
   app.get<{ Params: { id: string } }>("/tasks/:id", async (request, reply) =>
     send(reply, await taskPage(api, request.params.id, clock.now())),

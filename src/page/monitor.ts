@@ -125,12 +125,13 @@ function webhooksTable(webhooks: readonly WebhookJson[], now: number): Html {
 
 function instancesTable(instances: readonly InstanceJson[], now: number): Html {
   if (instances.length === 0) return html`<p class="none">None is watched yet.</p>`;
-  const ordered = [...instances].sort((a, b) => amiss(b, now) - amiss(a, now));
-  const shown = ordered.slice(0, MOST_INSTANCES);
+  const ordered = instances
+    .map((each) => ({ each, amiss: amiss(each, now) }))
+    .sort((a, b) => b.amiss - a.amiss);
   const left = ordered.slice(MOST_INSTANCES);
-  const oldest = left.flatMap((each) => each.last_complete_poll_at ?? []).sort()[0] ?? null;
-  const rows = shown.map((each) => ({
-    ...(amiss(each, now) > 1 ? { kind: "trouble" } : {}),
+  const oldest = left.flatMap(({ each }) => each.last_complete_poll_at ?? []).sort()[0] ?? null;
+  const rows = ordered.slice(0, MOST_INSTANCES).map(({ each, amiss }) => ({
+    ...(amiss > 1 ? { kind: "trouble" } : {}),
     cells: [
       html`${nameOf(each.instance.name)} <small>${nameOf(each.project.name)}, ${each.instance.engine}</small>`,
       html`${stateOf(each, now)}`,

@@ -10,6 +10,8 @@ const live = document.getElementById("live");
 
 const SOON_MS = 1_000;
 const ANYWAY_MS = 15_000;
+/** A server that takes its time is asked the less often. */
+const REST_FACTOR = 10;
 
 // Links in messages name a task behind the hash.
 function followHash() {
@@ -27,19 +29,22 @@ addEventListener("hashchange", followHash);
 let timer = null;
 let due = 0;
 let refreshing = false;
+let restedAt = 0;
 
 function refreshWithin(ms) {
-  const at = performance.now() + ms;
+  const now = performance.now();
+  const at = Math.max(now + ms, restedAt);
   if (timer !== null && due <= at) return;
   clearTimeout(timer);
   due = at;
-  timer = setTimeout(refresh, ms);
+  timer = setTimeout(refresh, at - now);
 }
 
 async function refresh() {
   timer = null;
   if (refreshing || document.hidden) return;
   refreshing = true;
+  const from = performance.now();
   try {
     const response = await fetch(here + location.search, { cache: "no-store" });
     if (!response.headers.get("content-type")?.startsWith("text/html"))
@@ -50,6 +55,7 @@ async function refresh() {
     lost(error);
   } finally {
     refreshing = false;
+    restedAt = performance.now() + (performance.now() - from) * REST_FACTOR;
     refreshWithin(ANYWAY_MS);
   }
 }

@@ -22,13 +22,14 @@ const MOST_EVENTS = 25;
 const EVERYWHERE = { project: null, instance: null, after: null } as const;
 
 /** For a person on call: what fails, hangs and runs, the day in a picture, and the monitor's own health. */
-export async function statusPage(api: Api): Promise<Page> {
-  const status = await api.status();
-  const now = Date.parse(status.time ?? "");
-  const known = await whole(api, now).catch((error) => {
-    if (error instanceof StoreError) return null;
-    throw error;
-  });
+export async function statusPage(api: Api, now: number): Promise<Page> {
+  const [status, known] = await Promise.all([
+    api.status(),
+    whole(api, now).catch((error) => {
+      if (error instanceof StoreError) return null;
+      throw error;
+    }),
+  ]);
   const monitor: Monitor = { status, instances: known?.instances ?? null, webhooks: known?.webhooks ?? null };
   const trouble = troubles(monitor, now);
   const shown = known && going(known.tasks);
@@ -49,7 +50,7 @@ export async function statusPage(api: Api): Promise<Page> {
       root: "",
       header: headerOf(shown, trouble.length),
       main,
-      footer: html`<p>dms-taskwatch ${status.version}, as of ${clockTime(status.time, now)} UTC. <a href="metrics">Metrics</a>, <a href="readyz">readiness</a>, <a href="api/v1/status">status</a> and <a href="api/v1/tasks?state=all">tasks</a> in JSON.</p>`,
+      footer: html`<p>dms-taskwatch ${status.version}, as of ${clockTime(new Date(now).toISOString(), now)} UTC. <a href="metrics">Metrics</a>, <a href="readyz">readiness</a>, <a href="api/v1/status">status</a> and <a href="api/v1/tasks?state=all">tasks</a> in JSON.</p>`,
     }),
   };
 }
