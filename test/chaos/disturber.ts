@@ -8,11 +8,12 @@ const GIVEN_UP_MS = 60_000;
 const LAST_CALLS_MS = 500;
 const LOOK_MS = 250;
 
-/** Kills, freezes and cuts off replicas, one after the other, and judges each takeover. */
+/** Kills and freezes replicas, cuts them off from Redis and makes it slow, one after the other, and judges each takeover. */
 export class Disturber {
   kills = 0;
   freezes = 0;
   cuts = 0;
+  slows = 0;
   /** After each kill: how long until the last instance of the dead one was polled again, milliseconds. */
   readonly takeovers: number[] = [];
   readonly replicas: Replica[];
@@ -39,10 +40,15 @@ export class Disturber {
   }
 
   #shuffled(): (() => Promise<void>)[] {
-    return [() => this.#kill(), () => this.#freeze(), () => this.#cutOff()]
+    return [() => this.#kill(), () => this.#freeze(), () => this.#cutOff(), () => this.#slowDown()]
       .map((kind) => ({ kind, place: this.#random() }))
       .sort((a, b) => a.place - b.place)
       .map(({ kind }) => kind);
+  }
+
+  async #instancesOf(place: number): Promise<(string | undefined)[]> {
+    const scrape = await this.replicas[place]?.daemon.scrape();
+    return scrape?.series("dms_instance_up").map(({ labels }) => labels.instance_id) ?? [];
   }
 
   #victim(): number {
@@ -51,11 +57,13 @@ export class Disturber {
 
   /** Another one takes its place at once, as under an orchestrator. */
   async #kill(): Promise<void> {
-    const place = this.#victim();
+    let place = this.#victim();
+    // One that has just come back may have nothing yet.
+    for (; (await this.#instancesOf(place)).length === 0; place = this.#victim()) {
+      await systemClock.sleep(LOOK_MS);
+    }
     const victim = this.replicas[place] as Replica;
-    const had = (await victim.daemon.scrape())
-      .series("dms_instance_up")
-      .map(({ labels }) => labels.instance_id);
+    const had = await this.#instancesOf(place);
     victim.daemon.kill("SIGKILL");
     await victim.daemon.exited;
     const at = systemClock.now();
@@ -96,6 +104,15 @@ export class Disturber {
     else if (kind < 0.7) proxy.blackHole();
     else proxy.swallowAnswers();
     await systemClock.sleep(this.#leaseMs * (0.3 + this.#random() * 1.7));
+    proxy.restore();
+  }
+
+  /** Redis answers, as late as it may while a lease can still be kept, or later. */
+  async #slowDown(): Promise<void> {
+    const { proxy } = this.replicas[this.#victim()] as Replica;
+    this.slows += 1;
+    proxy.latency = this.#leaseMs * (0.05 + this.#random() * 0.25);
+    await systemClock.sleep(this.#leaseMs * (1 + this.#random()));
     proxy.restore();
   }
 }

@@ -28,6 +28,8 @@ export interface HouseOptions {
 export interface Replica extends AsyncDisposable {
   readonly daemon: Daemon;
   readonly proxy: TcpProxy;
+  /** The path of its configuration. */
+  readonly config: string;
 }
 
 /** Everything that several replicas need: the simulated cloud, a receiver, a Redis, and a place for their files. */
@@ -88,6 +90,7 @@ export class House implements AsyncDisposable {
     return {
       daemon,
       proxy,
+      config: path,
       [Symbol.asyncDispose]: async () => {
         await daemon[Symbol.asyncDispose]();
         await proxy[Symbol.asyncDispose]();
