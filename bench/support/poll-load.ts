@@ -180,7 +180,6 @@ export class PollLoad {
         poller.setTargets(known, targets);
         if (targets.length > 0) resolve();
       },
-      onLookupFailed: (_, error) => console.error(error),
     });
     this.#projects = projects;
     projects.apply(config);

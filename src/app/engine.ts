@@ -96,7 +96,6 @@ export class Engine {
       emit,
       env,
       onChange: () => this.#retarget(),
-      onLookupFailed: (project, error) => onUnforeseen(error, `project ${project}: looking its id up`),
     });
     this.#keeper = new ShardKeeper({
       leases: store.leases,

@@ -21,8 +21,6 @@ export interface ProjectsOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** What is to be watched has changed: by a configuration, a project's id that became known, or discovery. */
   readonly onChange: () => void;
-  /** A project id could not be looked up; it is tried again. */
-  readonly onLookupFailed: (project: string, error: unknown) => void;
 }
 
 /** Nothing of a project is watched before its first listing: one that failed is not waited for as long as others. */
@@ -142,10 +140,14 @@ export class Projects {
   }
 
   async #find(project: ProjectConfig, running: Running): Promise<void> {
-    const { onChange, onLookupFailed, notes, clock } = this.#options;
+    const { onChange, emit, notes, clock } = this.#options;
+    const { name } = project;
     const { signal } = running.stop;
     try {
-      const id = await running.connection.projectId(signal, (error) => onLookupFailed(project.name, error));
+      const id = await running.connection.projectId(signal, (error) =>
+        emit({ kind: "project.unknown", project: name, error }),
+      );
+      emit({ kind: "project.known", project: name });
       if (running.found?.id === id) return;
       const discovery = discoveryOf(project, id, { notes, clock });
       // Without the store nothing is watched yet anyway; the next look reads it.

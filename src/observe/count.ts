@@ -68,6 +68,8 @@ export const counting = (metrics: Metrics): Handlers => ({
   "project.down": nothing,
   "project.up": nothing,
   "discovery.failed": nothing,
+  "project.unknown": nothing,
+  "project.known": nothing,
   "ask.failed": nothing,
   "maintenance.opened": nothing,
   "maintenance.closed": nothing,

@@ -123,7 +123,10 @@ export type ApiEvent =
       /** Names of those that are not listed any more. They are still watched. */
       readonly missing: readonly string[];
     })
-  | (OfProject & { readonly kind: "discovery.failed"; readonly error: unknown });
+  | (OfProject & { readonly kind: "discovery.failed"; readonly error: unknown })
+  /** Its id could not be looked up, so nothing of it is watched; it is tried again. Told at each try. */
+  | (OfProject & { readonly kind: "project.unknown"; readonly error: unknown })
+  | (OfProject & { readonly kind: "project.known" });
 
 /** Changes of reachability, in step with the events of the same meaning. */
 export type HealthEvent =

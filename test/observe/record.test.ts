@@ -192,6 +192,8 @@ test("what stays broken is said once: credentials, the store, discovery, throttl
     added: [],
     missing: [],
   } as const;
+  const known = { kind: "project.known", project: "prod" } as const;
+  const unknown = { kind: "project.unknown", project: "prod", error: new Error("503") } as const;
   const storeDown = { kind: "store.down", error: new Error("away") } as const;
   const budget = (perSecond: number) =>
     ({ kind: "api.budget", project: "prod", perSecond, configuredPerSecond: 5 }) as const;
@@ -200,6 +202,7 @@ test("what stays broken is said once: credentials, the store, discovery, throttl
       ...[refused, refused, { kind: "credentials.accepted", project: "prod" } as const],
       ...[storeDown, storeDown, { kind: "store.up", downSeconds: 3 } as const],
       ...[found, failed, failed, found, found],
+      ...[known, unknown, unknown, known, known],
       ...[budget(5), budget(2.5), budget(1), budget(5), budget(5)],
     ),
   ).toEqual([
@@ -209,6 +212,8 @@ test("what stays broken is said once: credentials, the store, discovery, throttl
     "info: store answers again",
     "warn: discovery failed: the known instances are kept",
     "info: instances discovered",
+    "warn: the project's id could not be looked up: it is not watched yet",
+    "info: the project's id is known",
     "warn: throttled by the cloud: the project's calls are slowed down",
     "info: back to full speed",
   ]);

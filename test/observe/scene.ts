@@ -128,6 +128,8 @@ export const EVERY_EVENT: readonly RuntimeEvent[] = [
     missing: [],
   },
   { kind: "discovery.failed", project: "prod", error: new Error("500") },
+  { kind: "project.unknown", project: "prod", error: new Error("503") },
+  { kind: "project.known", project: "prod" },
   { kind: "instance.down", ...INSTANCE, cause: "timeout", error: new Error("slow"), failedPolls: 3 },
   { kind: "instance.up", ...INSTANCE, downSeconds: 180 },
   { kind: "instance.removed", ...INSTANCE, reason: "answered 404 on two polls" },

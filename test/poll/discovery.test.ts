@@ -48,7 +48,6 @@ async function scene() {
       onChange: () => {
         watched = projects.watched().targets.length;
       },
-      onLookupFailed: () => {},
     });
     onTestFinished(() => projects.close());
     projects.apply(loaded.config);

@@ -9,6 +9,7 @@ export function cloudLines(log: Log): Handlers<ApiEvent["kind"]> {
   const refused = new Set<string>();
   const slowed = new Set<string>();
   const undiscovered = new Set<string>();
+  const unknown = new Set<string>();
   return {
     "credentials.refused": ({ project, error, retryAt }) => {
       const fields = { project, err: error, next_try: iso(retryAt) };
@@ -51,6 +52,15 @@ export function cloudLines(log: Log): Handlers<ApiEvent["kind"]> {
       if (undiscovered.has(project)) return logger.debug(fields, "discovery still fails");
       undiscovered.add(project);
       logger.warn(fields, "discovery failed: the known instances are kept");
+    },
+    "project.unknown": ({ project, error }) => {
+      const fields = { project, err: error };
+      if (unknown.has(project)) return logger.debug(fields, "the project's id is still not known");
+      unknown.add(project);
+      logger.warn(fields, "the project's id could not be looked up: it is not watched yet");
+    },
+    "project.known": ({ project }) => {
+      if (unknown.delete(project)) logger.info({ project }, "the project's id is known");
     },
     "api.request": nothing,
     "api.throttled": nothing,
