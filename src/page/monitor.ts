@@ -137,13 +137,22 @@ function instancesTable(instances: readonly InstanceJson[], now: number): Html {
       html`${stateOf(each, now)}`,
       html`${ago(each.last_complete_poll_at, now)}`,
       html`${each.poll_interval_seconds === null ? "–" : spell(each.poll_interval_seconds)}`,
-      html`${each.tasks.open} <small>${each.tasks.stuck > 0 && ` ${each.tasks.stuck} stuck`}${each.tasks.failed > 0 && ` ${each.tasks.failed} failed`}</small>`,
+      html`${tasksOf(each)}`,
     ],
   }));
-  return html`${table("Instances", ["Instance", "State", "Last poll", "Every", "Open tasks"], rows)}${
+  return html`${table("Instances", ["Instance", "State", "Last poll", "Every", "Tasks"], rows)}${
     left.length > 0 &&
     html`<p>${left.length} more are not shown; the one that waits longest was polled ${ago(oldest, now)}.</p>`
   }`;
+}
+
+function tasksOf({ tasks: { open, stuck, failed } }: InstanceJson): string {
+  const parts = [
+    `${open} open`,
+    ...(stuck > 0 ? [`${stuck} stuck`] : []),
+    ...(failed > 0 ? [`${failed} failed`] : []),
+  ];
+  return parts.join(", ");
 }
 
 /** How much there is to look at. */

@@ -6,6 +6,9 @@ import { layout } from "./layout.ts";
 import { ago, clockTime, limitText, nameOf, section, shownName, since } from "./parts.ts";
 import type { Page } from "./status-page.ts";
 
+/** The API has the rest. */
+const MOST_EVENTS = 200;
+
 /** One task: its state, why it is, or is not, stuck, and what happened to it. */
 export async function taskPage(api: Api, id: string, now: number): Promise<Page> {
   const tasks = await api.task(id, { project: null, instance: null });
@@ -60,7 +63,12 @@ ${
   events.length === 0
     ? html`<p class="none">No events are kept of it.</p>`
     : html`<ol class="events">
-${[...events].reverse().map((event) => eventItem(event, now, "../"))}</ol>`
+${events
+  .slice(-MOST_EVENTS)
+  .reverse()
+  .map((event) =>
+    eventItem(event, now, "../"),
+  )}</ol>${events.length > MOST_EVENTS && html`<p>${events.length - MOST_EVENTS} earlier ones are not shown.</p>`}`
 }`;
   return section(index === 0 ? "task" : `task-${index + 1}`, shownName(task.name), body);
 }

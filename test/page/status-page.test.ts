@@ -110,7 +110,7 @@ describe("the status page", () => {
     expect(monitor).toMatch(/Replicas\s+1: \S+ \(answers\)/);
     expect(monitor).toMatch(/prod eu-west-101\s+3\s+accepted\s+\d+s ago/);
     expect(monitor).toMatch(/ops 127\.0\.0\.1:\d+\s+ok\s+0\s+0\s+\d+s ago 204/);
-    expect(monitor).toMatch(/quiet prod, kafka\s+polled\s+\d+s ago\s+1s\s+0/);
+    expect(monitor).toMatch(/quiet prod, kafka\s+polled\s+\d+s ago\s+1s\s+0 open/);
     expect(await page.text()).not.toContain(new URL(inbox.url).pathname);
   });
 
