@@ -1,5 +1,6 @@
 import type { Config } from "../config/config.ts";
 import { fingerprint } from "../config/fingerprint.ts";
+import type { StoredEvent } from "../ports/store.ts";
 import { Alertmanager, type AlertmanagerOptions } from "./alertmanager.ts";
 import type { Sight } from "./alerts.ts";
 import { Ledger } from "./ledger.ts";
@@ -10,6 +11,9 @@ export interface AlertingOptions
   readonly sights: () => Iterable<Sight>;
   /** Is nothing known of the instance any more, on a shard that is ours? */
   readonly isGone: (shard: number, key: string) => boolean;
+  /** The last ones of all shards, the newest first; as many as may have been committed in a moment. */
+  readonly lastEvents: () => Promise<readonly StoredEvent[]>;
+  readonly shardOf: (key: string) => number;
 }
 
 interface Running {
@@ -22,6 +26,8 @@ export class Alerting {
   readonly #options: AlertingOptions;
   #running: ReadonlyMap<string, Running> = new Map();
   readonly #retiring = new Set<Promise<void>>();
+  /** Shards were gained, and what ended there just before is not known yet. */
+  #recallDue = false;
 
   constructor(options: AlertingOptions) {
     this.#options = options;
@@ -73,6 +79,31 @@ export class Alerting {
       ledger.endGone((shard, key) => !watched.has(key) && isGone(shard, key), now);
       ledger.tidy(now);
       alertmanager.wake();
+    }
+  }
+
+  /** A shard is ours from now on. */
+  gained(): void {
+    this.#recallDue = true;
+    this.look();
+  }
+
+  /**
+   * Now and then, for the shards that were gained: whoever had them may have written an end and died before it was told.
+   * What lasts has to be known by then. Rejects as the store does.
+   */
+  async recall(): Promise<void> {
+    if (!this.#recallDue || this.#running.size === 0) return;
+    this.#recallDue = false;
+    try {
+      const events = await this.#options.lastEvents();
+      for (const { alertmanager } of this.#running.values()) {
+        alertmanager.recall(events, this.#options.shardOf);
+        alertmanager.wake();
+      }
+    } catch (error) {
+      this.#recallDue = true;
+      throw error;
     }
   }
 

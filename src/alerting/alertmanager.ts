@@ -5,9 +5,10 @@ import { OPENS_AFTER } from "../outbox/breaker.ts";
 import { createSender, type Sender } from "../outbox/deliver.ts";
 import { webhookDispatcher } from "../outbox/dispatcher.ts";
 import type { Clock, Random } from "../ports/clock.ts";
+import type { StoredEvent } from "../ports/store.ts";
 import type { DeliveryFact } from "../ports/telemetry.ts";
-import { type Alert, alertsFor, type Sight } from "./alerts.ts";
-import type { Ledger } from "./ledger.ts";
+import { type AlertMaker, alertMaker, type Sight } from "./alerts.ts";
+import { LASTS_MS, type Ledger } from "./ledger.ts";
 import { Poster } from "./poster.ts";
 
 export interface AlertmanagerOptions {
@@ -29,7 +30,8 @@ export interface AlertmanagerOptions {
 export class Alertmanager {
   readonly ledger: Ledger;
   readonly #webhook: string;
-  readonly #alertsOf: (sight: Sight) => readonly Alert[];
+  readonly #alerts: AlertMaker;
+  readonly #mine: (shard: number) => boolean;
   readonly #clock: Clock;
   readonly #emit: (fact: DeliveryFact) => void;
   readonly #log: AttemptLog;
@@ -43,7 +45,8 @@ export class Alertmanager {
     const { webhook, externalUrl, ledger, clock, emit, version } = options;
     this.ledger = ledger;
     this.#webhook = webhook.name;
-    this.#alertsOf = alertsFor(webhook, externalUrl);
+    this.#alerts = alertMaker(webhook, externalUrl);
+    this.#mine = options.mine;
     this.#clock = clock;
     this.#emit = emit;
     this.#log = new AttemptLog(webhook.name, clock, emit);
@@ -76,7 +79,18 @@ export class Alertmanager {
   }
 
   see(sight: Sight): void {
-    this.ledger.set(sight, this.#alertsOf(sight), this.#clock.now());
+    this.ledger.set(sight, this.#alerts.lasting(sight), this.#clock.now());
+  }
+
+  /** What ended on our shards while this process did not have them, or had no time to tell. The newest event first. */
+  recall(events: readonly StoredEvent[], shardOf: (key: string) => number): void {
+    const now = this.#clock.now();
+    for (const event of events) {
+      const over = Math.abs(now - event.time) <= LASTS_MS ? this.#alerts.overWith(event) : null;
+      if (over === null) continue;
+      const shard = shardOf(over.key);
+      if (this.#mine(shard)) this.ledger.recall({ key: over.key, shard }, over.alert, event.time);
+    }
   }
 
   /** What was seen is to be posted. */

@@ -3,7 +3,9 @@ import { compileMatch } from "../config/match.ts";
 import { taskUrl } from "../core/data.ts";
 import type { EventInstance, EventProject } from "../core/event.ts";
 import { spell } from "../core/reason.ts";
-import type { InstanceState, TaskState } from "../core/state.ts";
+import { type InstanceState, instanceKey } from "../core/state.ts";
+import { type Reading, read } from "../outbox/formats/reading.ts";
+import type { StoredEvent } from "../ports/store.ts";
 import { clean } from "../util/clean.ts";
 
 /** One instance that is watched here, with what is known of it. */
@@ -52,61 +54,91 @@ const RUNBOOK = "https://github.com/dms-taskwatch/dms-taskwatch/blob/main/docs/r
 /** Of one label, in characters; nothing that the cloud sends comes near. */
 const LABEL = 200;
 
-/**
- * Everything on the instance that is to alert one webhook: open failures, stuck tasks, and that it cannot be reached,
- * by the webhook's `events` and `match`. What maintenance holds back is not there until its window ends.
- */
-export function alertsFor(
+type Kind = keyof typeof KINDS;
+
+/** What one webhook is to be alerted of, by its `events` and `match`. */
+export interface AlertMaker {
+  /**
+   * Open failures, stuck tasks, and that the instance cannot be reached. What maintenance holds back is not there until
+   * its window ends.
+   */
+  lasting(sight: Sight): readonly Alert[];
+  /** What was over with an event; null for nothing. It begins with its end: when it did is not in the event. */
+  overWith(event: StoredEvent): (Pick<Sight, "key"> & { readonly alert: Alert }) | null;
+}
+
+export function alertMaker(
   webhook: Pick<WebhookConfig, "events" | "match">,
   externalUrl: string,
-): (sight: Sight) => readonly Alert[] {
+): AlertMaker {
   const types: ReadonlySet<string> = new Set(webhook.events);
   const matches = compileMatch(webhook.match);
-  return (sight) => {
-    const { project, instance, state } = sight;
-    const alerts: Alert[] = [];
-    const add = (kind: keyof typeof KINDS, task: TaskState | null, startsAt: number, description: string) => {
-      const subject = { ...own, instance, task: task?.name ?? null };
-      if (!types.has(KINDS[kind].event) || !matches(subject)) return;
-      alerts.push(alertOf(kind, sight, task, startsAt, description, externalUrl));
-    };
-    const own = { project: project.name, region: project.region };
-    const place = `instance ${instance.name} (${instance.id}) of project ${project.name}`;
-    for (const task of state.tasks.values()) {
-      const { failedAt, verdict } = task;
-      if (task.muted !== null) continue;
-      const what = `Task ${task.name} (${task.id}) on ${place}`;
-      if (failedAt !== null)
-        add(
-          "failed",
-          task,
-          failedAt,
-          `${what} failed: no later task of that name succeeded and nobody acknowledged it.`,
-        );
-      if (verdict !== null && task.acknowledged === null)
-        add(
-          "stuck",
-          task,
-          verdict.since,
-          `${what} is stuck: ${verdict.kind}, over ${spell(verdict.threshold.seconds)}.`,
-        );
-    }
-    const { unreachable } = state.record;
-    if (unreachable !== null && unreachable.muted === null)
-      add(
-        "unreachable",
-        null,
-        unreachable.at,
-        `Instance ${instance.name} (${instance.id}) of project ${project.name} could not be polled three times in a row and for two minutes: ${unreachable.cause}. Failed and stuck tasks on it are not seen.`,
-      );
-    return alerts;
+  const made = (kind: Kind, place: Place, task: Named | null, startsAt: number, description: string) => {
+    const { project, instance } = place;
+    const subject = { project: project.name, region: project.region, instance, task: task?.name ?? null };
+    if (!types.has(KINDS[kind].event) || !matches(subject)) return [];
+    return [alertOf(kind, place, task, startsAt, description, externalUrl)];
+  };
+  return {
+    lasting(sight) {
+      const { project, instance, state } = sight;
+      const on = `instance ${instance.name} (${instance.id}) of project ${project.name}`;
+      const alerts: Alert[] = [];
+      for (const task of state.tasks.values()) {
+        const { failedAt, verdict } = task;
+        if (task.muted !== null || (failedAt === null && verdict === null)) continue;
+        const what = `Task ${task.name} (${task.id}) on ${on}`;
+        if (failedAt !== null) {
+          const description = `${what} failed: no later task of that name succeeded and nobody acknowledged it.`;
+          alerts.push(...made("failed", sight, task, failedAt, description));
+        }
+        if (verdict !== null && task.acknowledged === null) {
+          const description = `${what} is stuck: ${verdict.kind}, over ${spell(verdict.threshold.seconds)}.`;
+          alerts.push(...made("stuck", sight, task, verdict.since, description));
+        }
+      }
+      const { unreachable } = state.record;
+      if (unreachable !== null && unreachable.muted === null) {
+        const description = `Instance ${instance.name} (${instance.id}) of project ${project.name} could not be polled three times in a row and for two minutes: ${unreachable.cause}. Failed and stuck tasks on it are not seen.`;
+        alerts.push(...made("unreachable", sight, null, unreachable.at, description));
+      }
+      return alerts;
+    },
+    overWith(event) {
+      const reading = read(event);
+      const { project, instance, task } = reading;
+      const kind = endedBy(reading);
+      if (kind === null || instance === null || (task === null && kind !== "unreachable")) return null;
+      const about = kind === "unreachable" ? null : task;
+      const [alert] = made(kind, { project, instance }, about, event.time, reading.reason);
+      return alert === undefined ? null : { key: instanceKey(project.id, instance.id), alert };
+    },
   };
 }
 
+/** What was never announced has no end to tell. */
+function endedBy({ type, recoveredFrom, wasStuck, muted }: Reading): Kind | null {
+  if (muted) return null;
+  if (type === "task.recovered" && recoveredFrom === "failure") return "failed";
+  if (type === "task.recovered" && recoveredFrom === "stuck") return "stuck";
+  if (type === "task.failed") return wasStuck ? "stuck" : null;
+  return type === "instance.reachable" || type === "instance.removed" ? "unreachable" : null;
+}
+
+interface Place {
+  readonly project: Sight["project"];
+  readonly instance: { readonly id: string; readonly name: string; readonly engine: string };
+}
+
+interface Named {
+  readonly id: string;
+  readonly name: string;
+}
+
 function alertOf(
-  kind: keyof typeof KINDS,
-  { project, instance }: Sight,
-  task: TaskState | null,
+  kind: Kind,
+  { project, instance }: Place,
+  task: Named | null,
   startsAt: number,
   description: string,
   externalUrl: string,

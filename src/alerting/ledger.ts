@@ -14,7 +14,7 @@ export const LASTS_MS = 20 * 60_000;
 /**
  * What lasts on the shards that are ours, and for a while what is over: whoever was not told of the end, or has
  * forgotten that it was, is told again until the alert would have ended by itself. It knows what is over because it saw
- * it last: what ended before this process had the shard is not here, and runs out.
+ * it last, or is told what events ended shortly before this process had the shard.
  */
 export class Ledger {
   /** By the alert's identity. */
@@ -42,6 +42,14 @@ export class Ledger {
       this.#entries.set(id, { alert, shard, endedAt: null });
     }
     this.#instances.set(key, new Set([...(known ?? []), ...lasting.keys()]));
+  }
+
+  /** What was over before it could be seen here; what lasts, or was over later, is as it was. */
+  recall({ key, shard }: Pick<Sight, "key" | "shard">, alert: Alert, endedAt: number): void {
+    const id = JSON.stringify(alert.labels);
+    if (this.#entries.has(id)) return;
+    this.#entries.set(id, { alert, shard, endedAt });
+    this.#instances.set(key, new Set([...(this.#instances.get(key) ?? []), id]));
   }
 
   /** Ends what lasted on instances of which nothing is known any more. */

@@ -36,6 +36,8 @@ const DISCOVERY_MS = 2_000;
 const TALLIES_MS = 2_000;
 const NAMES_MS = 30_000;
 const ALERTS_MS = 2_000;
+/** Among which an end is looked for that was written and not told. */
+const LAST_EVENTS = 500;
 const TIME_MS = 5_000;
 const FLUSH_MS = 10_000;
 const PRUNE_MS = 60_000;
@@ -108,7 +110,7 @@ export class Engine {
       onGained: (shard) => {
         this.#poller.gained(shard);
         this.#workers.wake();
-        this.#alerting.look();
+        this.#alerting.gained();
       },
       onLeaving: (shard) => {
         this.#poller.lost(shard);
@@ -160,6 +162,8 @@ export class Engine {
         const shard = this.#keeper.owned.get(number);
         return shard !== undefined && this.#keeper.stillMine(shard.lease);
       },
+      lastEvents: async () => (await store.reader.newestEvents(LAST_EVENTS)).events.toReversed(),
+      shardOf: (key) => shardOf(key, config.store.shards),
       clock,
       random,
       emit: (fact) => emit({ kind: "outbox", fact }),
@@ -257,7 +261,10 @@ export class Engine {
     chore("tallies", TALLIES_MS, () =>
       this.#reach.exchange(this.#judged(), this.#poller.watched, clock.now()),
     );
-    chore("alerts", ALERTS_MS, () => this.#alerting.look());
+    chore("alerts", ALERTS_MS, () => {
+      this.#alerting.look();
+      return this.#alerting.recall();
+    });
     chore("names", NAMES_MS, () => this.#readNames());
     chore("time", TIME_MS, () => this.#reach.judgeByTime(this.#poller.watched, clock.now()));
     chore("flush", FLUSH_MS, () => this.#flush());

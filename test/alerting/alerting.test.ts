@@ -67,6 +67,8 @@ beforeEach(async () => {
       throw error;
     },
     version: "1.2.3",
+    lastEvents: async () => [],
+    shardOf: () => 0,
   });
 });
 afterEach(async () => {

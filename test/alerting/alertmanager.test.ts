@@ -172,6 +172,27 @@ describe("what lasts is an alert", () => {
     expect(notices.of({ task_id: "t1" }).every(({ startsAt }) => startsAt === resolved.startsAt)).toBe(true);
   });
 
+  test("whose end was written, and not told before the daemon died", async () => {
+    const all = await scene();
+    const { alertmanager, notices, config } = all;
+    await alertmanager.start();
+    const before = await all.start();
+    await polledAgain(before);
+    failing(all, "modifyAutoTopic", "t1");
+    failing(all, "resizeInstance", "t2");
+    await notices.firing({ task_id: "t1" });
+    await notices.firing({ task_id: "t2" });
+    // From here on it writes, and tells nobody.
+    await before.reload({ ...config, webhooks: [] });
+    all.create({ name: "modifyAutoTopic", status: "SUCCESS" });
+    await before.log.until(({ msg, task_id }) => msg === "task recovered" && task_id === "t1");
+    await before.stop();
+    expect(notices.of({ task_id: "t1" }).map(({ status }) => status)).not.toContain("resolved");
+    await all.start();
+    await notices.resolved({ task_id: "t1" });
+    expect(await alertmanager.of({ task_id: "t2" })).toBeDefined();
+  });
+
   test("until somebody acknowledges it beside the daemon, or the instance leaves the configuration", async () => {
     const all = await scene();
     const { alertmanager, notices, config } = all;
@@ -227,6 +248,8 @@ test("500 instances fail within a second: all of it is there after a few posts",
       throw error;
     },
     version: "1.2.3",
+    lastEvents: async () => [],
+    shardOf: () => 0,
   });
   onTestFinished(() => alerting.stop(0));
   const webhooks = [webhookConfig(alertmanager.url, { name: "am", format: "alertmanager" })];

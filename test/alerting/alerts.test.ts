@@ -1,10 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { type Alert, alertsFor, type Sight } from "../../src/alerting/alerts.ts";
+import { type Alert, alertMaker, type Sight } from "../../src/alerting/alerts.ts";
 import { LASTS_MS, Ledger, postable } from "../../src/alerting/ledger.ts";
 import type { WebhookConfig } from "../../src/config/config.ts";
 import { MATCH_ALL } from "../../src/config/match.ts";
+import { EVENT_TYPES, type EventData, type EventType } from "../../src/core/event.ts";
 import type { TaskState } from "../../src/core/state.ts";
 import { record, T0, task } from "../observe/views.ts";
+import { BROKEN, event, taskNamed } from "../outbox/formats/samples.ts";
 
 type Routing = Pick<WebhookConfig, "events" | "match">;
 
@@ -36,7 +38,7 @@ function sight(tasks: readonly TaskState[], over: Parameters<typeof record>[0] =
 const names = (alerts: readonly Alert[]) =>
   alerts.map(({ labels }) => [labels.alertname, labels.task_id].filter(Boolean).join(" "));
 const namesOf = (one: Sight, routing: Partial<Routing> = {}) =>
-  names(alertsFor({ ...ALL, ...routing }, "")(one));
+  names(alertMaker({ ...ALL, ...routing }, "").lasting(one));
 
 describe("what lasts on an instance", () => {
   test("is each open failure, each stuck task and that it cannot be reached; nothing else", () => {
@@ -59,7 +61,7 @@ describe("what lasts on an instance", () => {
   });
 
   test("has the labels that route and tell apart, and begins with the commit", () => {
-    const [alert] = alertsFor(ALL, "https://tw.example.org")(sight([stuck({ id: "s1" })]));
+    const [alert] = alertMaker(ALL, "https://tw.example.org").lasting(sight([stuck({ id: "s1" })]));
     expect(alert).toEqual({
       labels: {
         alertname: "DmsTaskStuck",
@@ -82,7 +84,7 @@ describe("what lasts on an instance", () => {
   });
 
   test("begins, for an instance that cannot be reached, with the commit too, not with the first poll that failed", () => {
-    const [alert] = alertsFor(ALL, "")(sight([], { unreachable: DOWN }));
+    const [alert] = alertMaker(ALL, "").lasting(sight([], { unreachable: DOWN }));
     expect(alert).toMatchObject({ startsAt: DOWN.at, url: null, labels: { severity: "warning" } });
     expect(alert?.labels).not.toHaveProperty("task_id");
   });
@@ -108,14 +110,19 @@ describe("what lasts on an instance", () => {
   });
 
   test("is one line of text in each label, whatever the cloud calls it", () => {
-    const [alert] = alertsFor(ALL, "")(sight([failed({ name: `a\n"}\u202e\ud800${"x".repeat(500)}` })]));
+    const [alert] = alertMaker(ALL, "").lasting(
+      sight([failed({ name: `a\n"}\u202e\ud800${"x".repeat(500)}` })]),
+    );
     expect(alert?.labels.task_name).toMatch(/^a "\} \ufffdx+$/);
     expect(alert?.labels.task_name?.length).toBeLessThanOrEqual(200);
   });
 });
 
 describe("the ledger", () => {
-  const [one, two] = alertsFor(ALL, "")(sight([failed({ id: "1" }), failed({ id: "2" })])) as [Alert, Alert];
+  const [one, two] = alertMaker(ALL, "").lasting(sight([failed({ id: "1" }), failed({ id: "2" })])) as [
+    Alert,
+    Alert,
+  ];
   const place = { key: "k", shard: 1 };
   const told = (ledger: Ledger) =>
     [...ledger.entries.values()].map(({ alert, endedAt }) => [alert.labels.task_id, endedAt]);
@@ -170,8 +177,54 @@ describe("the ledger", () => {
   });
 });
 
+describe("an event tells what is over with it", () => {
+  const maker = alertMaker(ALL, "");
+  const over = (type: EventType, data: Partial<EventData> = {}) =>
+    maker.overWith({ ...event(type, data), time: T0 })?.alert.labels;
+
+  test("under the labels that it had while it lasted", () => {
+    const { project, instance } = {
+      project: { id: "p", name: "prod", region: "eu-west-101" },
+      instance: sight([]).instance,
+    };
+    const lasted = maker.lasting(sight([failed({ id: "f" }), stuck({ id: "s" })], { unreachable: DOWN }));
+    const about = { project, instance };
+    const of = (id: string) => ({ ...about, ...taskNamed("modifyAutoTopic", id) });
+    expect([
+      over("task.recovered", { ...of("f"), recovered_from: "failure" }),
+      over("task.failed", { ...of("s"), was_stuck: true }),
+      over("instance.reachable", { ...about, task: null }),
+    ]).toEqual(lasted.map(({ labels }) => labels));
+    expect(over("task.recovered", { ...of("s"), recovered_from: "stuck" })).toEqual(lasted[1]?.labels);
+    expect(over("instance.removed", { ...about, task: null })).toEqual(lasted[2]?.labels);
+  });
+
+  test("and most events end nothing", () => {
+    for (const type of EVENT_TYPES.filter(
+      (each) => !/^(task\.recovered|instance\.(reachable|removed))$/.test(each),
+    ))
+      expect(over(type)).toBeUndefined();
+    expect(over("task.recovered", { recovered_from: "failure", muted: true })).toBeUndefined();
+    for (const { body } of BROKEN)
+      expect(maker.overWith({ id: "e", type: "task.recovered", time: T0, body })).toBeNull();
+  });
+
+  test("which the ledger takes only where nothing later is known", () => {
+    const ledger = new Ledger();
+    const place = { key: "k", shard: 1 };
+    const [one, two] = maker.lasting(sight([failed({ id: "1" }), failed({ id: "2" })])) as [Alert, Alert];
+    ledger.set(place, [one], T0);
+    ledger.recall(place, one, T0 - 5);
+    ledger.recall(place, two, T0 - 5);
+    ledger.recall(place, two, T0 - 9);
+    expect([...ledger.entries.values()].map(({ endedAt }) => endedAt)).toEqual([null, T0 - 5]);
+    ledger.set(place, [one, two], T0 + 1);
+    expect([...ledger.entries.values()].map(({ endedAt }) => endedAt)).toEqual([null, null]);
+  });
+});
+
 describe("as Alertmanager takes it", () => {
-  const [alert] = alertsFor(ALL, "")(sight([failed()])) as [Alert];
+  const [alert] = alertMaker(ALL, "").lasting(sight([failed()])) as [Alert];
   const at = (ms: number) => new Date(ms).toISOString();
 
   test("it ends twenty minutes ahead while it lasts, and when it was seen to be over", () => {

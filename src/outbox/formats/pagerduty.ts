@@ -10,9 +10,10 @@ import { cut } from "./text.ts";
 type Action = "trigger" | "resolve" | "change";
 
 /**
- * What opens an incident, what ends it, and what is news without one. An acknowledgement ends the incident here as it
- * does in PagerDuty: an alert that were only acknowledged there would stay open for ever, because nothing is sent about
- * it any more, and would swallow the next failure of the same task instead of paging for it.
+ * What opens an incident, what ends it, and what is news without one. An acknowledgement here resolves there, and never
+ * acknowledges: it ends the incident, so nothing more is sent about it. An alert that were only acknowledged would page
+ * again when PagerDuty's acknowledgement times out, stay open until somebody closed it by hand, and swallow the next
+ * failure of the same task instead of paging for it.
  */
 const ACTIONS: Readonly<Record<EventType, Action>> = {
   "task.failed": "trigger",

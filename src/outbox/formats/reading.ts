@@ -1,6 +1,6 @@
 import type { FormattedEvent } from "../format.ts";
 
-/** What a format for people reads of an event. What is missing or of another kind is null, or the empty text. */
+/** What is read of an event that was stored, for people and for alerts. What is missing or of another kind is null, or the empty text. */
 export interface Reading {
   readonly id: string;
   readonly type: FormattedEvent["type"];
@@ -14,6 +14,9 @@ export interface Reading {
   readonly cause: string | null;
   readonly verdict: string | null;
   readonly resolution: string | null;
+  readonly recoveredFrom: string | null;
+  readonly wasStuck: boolean;
+  readonly muted: boolean;
   /** RFC 3339; set when it was held back by a maintenance window. */
   readonly mutedUntil: string | null;
   /** An http or https URL without anything that a medium could take for markup, null when there is none. */
@@ -53,6 +56,9 @@ export function read({ id, type, body }: FormattedEvent): Reading {
     cause: textIn(data, "cause"),
     verdict: textIn(data, "verdict"),
     resolution: textIn(data, "resolution"),
+    recoveredFrom: textIn(data, "recovered_from"),
+    wasStuck: data.was_stuck === true,
+    muted: data.muted === true,
     mutedUntil: textIn(data, "muted_until"),
     url: safeUrl(textIn(data, "url")),
   };
