@@ -39,10 +39,10 @@ export async function tasks(args: TasksArgs, io: Io): Promise<ExitCode> {
 
 async function read(reader: Reader, state: TaskFilter["state"] | undefined) {
   if (state !== undefined) return await reader.tasks({ state });
-  const open = await reader.tasks({ state: "open" });
-  const failed = await reader.tasks({ state: "failed" });
-  // A failure that runs again is both.
-  return [...open, ...failed.filter(({ task }) => !isOpen(task.status))];
+  const states = ["open", "stuck", "failed"] as const;
+  const all = (await Promise.all(states.map((each) => reader.tasks({ state: each })))).flat();
+  // One may be several of these: a failure that runs again, a task that hangs.
+  return [...new Map(all.map((known) => [`${known.key} ${known.task.id}`, known])).values()];
 }
 
 /** By instance, the newest task first. */

@@ -28,12 +28,11 @@ export function whyOf(
   now: number,
 ): Why {
   if (isFinal(task.status)) return { why: whyEnded(task), limit: null, notes: [] };
-  const executed = task.executed || knowledge.executed(task.name);
-  const limit = limitOf(stuck, knowledge, task, executed);
-  const notes = notesOn(task, limit, stuck, executed, runs);
-  const { verdict, acknowledged, status } = task;
-  const age = ageSeconds(task, { now, cloudNow: now });
-  const state = `${status}, age ${spell(age)}`;
+  const { age, state, limit, notes } =
+    task.scheduleAt === null
+      ? ofRun(task, stuck, knowledge, runs, now)
+      : ofPlan(task, task.scheduleAt, stuck, now);
+  const { verdict, acknowledged } = task;
   if (verdict !== null) {
     const why = `stuck since ${timeText(verdict.since)}: ${verdict.kind}: ${state}, over the limit of ${limitText(verdict.threshold)}`;
     return { why, limit: verdict.threshold, notes };
@@ -49,6 +48,40 @@ export function whyOf(
     ? `over the limit of ${limitText(limit)}: ${state}; the next poll will say that it is stuck`
     : `not stuck: ${state}, within the limit of ${limitText(limit)}`;
   return { why, limit, notes };
+}
+
+interface Measured {
+  /** Seconds, to be held against the limit. */
+  readonly age: number;
+  readonly state: string;
+  readonly limit: Threshold;
+  readonly notes: readonly string[];
+}
+
+function ofRun(
+  task: TaskState,
+  stuck: StuckRules,
+  knowledge: Knowledge,
+  runs: number,
+  now: number,
+): Measured {
+  const executed = task.executed || knowledge.executed(task.name);
+  const limit = limitOf(stuck, knowledge, task, executed);
+  const age = ageSeconds(task, { now, cloudNow: now });
+  const state = `${task.status}, age ${spell(age)}`;
+  return { age, state, limit, notes: notesOn(task, limit, stuck, executed, runs) };
+}
+
+/** A scheduled task that did not start. */
+function ofPlan(
+  { status }: TaskState,
+  scheduleAt: number,
+  { queuedAfter }: StuckRules,
+  now: number,
+): Measured {
+  const age = Math.max(0, now - scheduleAt) / 1000;
+  const state = `planned for ${timeText(scheduleAt)}, still ${status} ${spell(age)} later`;
+  return { age, state, limit: { seconds: queuedAfter / 1000, source: "not_started", samples: 0 }, notes: [] };
 }
 
 function whyEnded({ status, failedAt, acknowledged, unlisted }: TaskState): string {

@@ -29,7 +29,7 @@ function durations(): number[] {
 }
 
 test("limits learned from a recorded history of 10,000 runs are within the stated error, judge, and survive", async () => {
-  const { control, create, inbox, start } = await sceneOf({
+  const { command, control, create, inbox, start } = await sceneOf({
     stuck: { running_after: "10d", learn: LEARN },
   });
   const runs = durations();
@@ -69,6 +69,11 @@ test("limits learned from a recorded history of 10,000 runs are within the state
   expect(samples).toBeLessThanOrEqual(ended.length);
   expect(samples).toBeGreaterThan(ended.length * 0.99);
   expect(inbox.ofTask(within).map(({ type }) => type)).toEqual(["task.started"]);
+  const explained = JSON.parse((await command("explain", beyond, "--json")).stdout).tasks[0];
+  expect(explained).toMatchObject({ limit: { seconds: learned, source: "learned", samples } });
+  expect((await command("explain", beyond)).stdout).toMatch(
+    new RegExp(`^stuck .*\\(learned from earlier runs, ${samples} of them\\)$`, "m"),
+  );
   await app.stop();
 
   const again = await start();

@@ -1,10 +1,11 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished } from "vitest";
 import { EVENT_TYPES } from "../../src/core/event.ts";
 import { DEMO_KEY, startSimulator } from "../../src/simulator/server.ts";
 import type { NewTask } from "../../src/simulator/tasks.ts";
+import { runInProcess } from "../support/cli.ts";
 import { RunningApp } from "../support/running-app.ts";
 import { ShiftedClock } from "../support/shifted-clock.ts";
 import { projectOf, type RawConfig, watchConfig } from "../support/watch-config.ts";
@@ -43,6 +44,12 @@ export async function sceneOf(overrides: RawConfig = {}, project: RawConfig = {}
     config,
     create: (task: NewTask, instance = "orders") => control.createTask({ instance }, task).task,
     calls: (operation: string) => control.requests({ operation }).length,
+    /** A command on the daemon's store, beside it. */
+    command(...args: readonly string[]) {
+      const path = join(folder, "taskwatch.yaml");
+      writeFileSync(path, JSON.stringify(config));
+      return runInProcess(...args, "--config", path);
+    },
     async start(changes: RawConfig = {}): Promise<RunningApp> {
       const app = await RunningApp.start({ ...config, ...changes }, { clock });
       onTestFinished(() => app.stop());

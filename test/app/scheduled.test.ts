@@ -48,6 +48,30 @@ test("a scheduled task that does not start is counted, told, remembered through 
   control.deleteTask({ instance: "orders" }, other);
 });
 
+test("the commands know it: it is among the stuck, is explained, and can be acknowledged", async () => {
+  const { id, clock, inbox, start, command } = await planned();
+  const app = await start();
+  await shows(app, "dms_scheduled_tasks", LABELS, 1);
+  clock.advance(26 * MINUTE);
+  await inbox.event("task.stuck");
+  await shows(app, "dms_tasks_stuck", { ...LABELS, verdict: "not_started" }, 1);
+  const listed = await command("tasks");
+  expect(listed.code).toBe(3);
+  expect(listed.stdout).toMatch(new RegExp(`restartInstance +${id} +CREATED .*not_started`));
+  const explained = (await command("explain", id)).stdout;
+  expect(explained).toMatch(
+    /^stuck since \S+: not_started: planned for \S+, still CREATED .* later, over the limit of 15m \(queued_after, from the planned start\)$/m,
+  );
+  expect(explained).not.toMatch(/EXECUTING|learned/);
+  expect(await command("ack", id, "--by", "alice", "--reason", "moved to May")).toMatchObject({ code: 0 });
+  const recovered = await inbox.event("task.recovered");
+  expect(recovered.data).toMatchObject({ task: { id }, resolution: "acknowledged" });
+  await shows(app, "dms_tasks_stuck", { ...LABELS, verdict: "not_started" }, 0);
+  clock.advance(5 * MINUTE);
+  await polledAgain(app);
+  expect(inbox.ofTask(id)).toHaveLength(2);
+});
+
 test("the list is read once in five minutes, its cost is in the load, and it is not read where it is not watched", async () => {
   const { clock, calls, start, config } = await planned();
   const app = await start();
