@@ -132,12 +132,20 @@ export class KeyGuard {
         continue;
       }
       const claim = note?.state === "refused" ? { ...note, at: this.#clock.now() } : this.#note("trying");
-      if (await this.#notes.write(this.#name, JSON.stringify(claim), stored?.version ?? 0)) {
-        this.#claim = claim;
-        this.#learn(claim);
-        return "trial";
-      }
+      const text = JSON.stringify(claim);
+      if (!(await this.#notes.write(this.#name, text, stored?.version ?? 0))) continue;
+      // Who asked is gone, its shard handed over perhaps: the trial is the next one's.
+      if (signal.aborted) await this.#unclaim(text, stored?.value ?? null);
+      signal.throwIfAborted();
+      this.#claim = claim;
+      this.#learn(claim);
+      return "trial";
     }
+  }
+
+  async #unclaim(claim: string, before: string | null): Promise<void> {
+    const stored = await this.#notes.read(this.#name);
+    if (stored?.value === claim) await this.#notes.write(this.#name, before, stored.version);
   }
 
   /** Never rejects: the caller has its answer from the cloud and nothing more to do here. */

@@ -191,6 +191,23 @@ describe("refused credentials", () => {
     expect(one.valid).toBe(true);
   });
 
+  test("are left to the next one when the call that was to try them is given up before it begins", async () => {
+    const { guard, one, clock, store } = await refused();
+    await clock.advance(RETRY_REFUSED_MS);
+    const handover = new AbortController();
+    const write = store.notes.write.bind(store.notes);
+    store.notes.write = async (...note) => {
+      const written = await write(...note);
+      handover.abort(new Error("the shard is another's now"));
+      return written;
+    };
+    await expect(one.enter(handover.signal)).rejects.toThrow("another's");
+    store.notes.write = write;
+    const trial = await guard().enter(never);
+    trial("accepted");
+    await written(guard, (each) => each.accepted);
+  });
+
   test("a trial that found no answer waits its five minutes too", async () => {
     const { one, clock } = await refused();
     await clock.advance(RETRY_REFUSED_MS);
