@@ -33,6 +33,8 @@ const INSTANCE_LIMITS = [50, 10] as const;
 const TASK_NAMES = ["offset", "start"] as const;
 /** About 20,000 rows. */
 const MAX_CALLS = 200;
+/** About 50,000 instances of one engine. */
+const MAX_INSTANCE_CALLS = 1_000;
 /** An end later than this ago is left open: clocks that differ a little must not hide the newest tasks. */
 const OPEN_END_MS = 60_000;
 
@@ -141,7 +143,7 @@ export function createTaskSource(options: TaskSourceOptions): TaskSource {
         names: ["offset"],
         dialect: instanceDialect,
         memory: otherLists,
-        maxCalls: MAX_CALLS,
+        maxCalls: MAX_INSTANCE_CALLS,
       });
       return wholeOnly(result, `instances of ${engine}`);
     },

@@ -216,6 +216,13 @@ test("rows that are wrong cost only themselves", async () => {
   }
 });
 
+test("ten thousand instances of one engine are listed whole", async () => {
+  await using simulator = await simulate();
+  simulator.control.addLoad({ instances: 10_000, tasks: 1, open: 0 });
+  await using cloud = open(simulator);
+  expect((await cloud.source.instances("kafka", NEVER)).length).toBe(10_001);
+});
+
 test("instances, progress, one task and scheduled tasks are read over the wire", async () => {
   await using simulator = await simulate();
   for (let index = 0; index < 110; index++) simulator.control.addInstance({ name: `more-${index}` });
