@@ -34,5 +34,5 @@ VOLUME /data
 EXPOSE 10464
 HEALTHCHECK --interval=15s --timeout=5s --start-period=20s \
   CMD ["node", "/app/dist/healthcheck.js"]
-ENTRYPOINT ["node", "--max-semi-space-size=8", "/app/dist/main.js"]
+ENTRYPOINT ["node", "--optimize-for-size", "--v8-pool-size=1", "/app/dist/main.js"]
 CMD ["run"]

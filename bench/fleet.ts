@@ -1,192 +1,199 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
+import { RedisServer } from "../test/support/redis.ts";
+import { type Scrape, scrape } from "../test/support/scrape.ts";
+import { CloudProcess } from "./support/cloud-process.ts";
+import { FleetDaemon } from "./support/fleet-daemon.ts";
+import { cpuSeconds, Processes, residentMb } from "./support/processes.ts";
+import { type Figure, median, report } from "./support/report.ts";
 
 /*
- * A fleet under the whole daemon, as a process of its own beside the simulated cloud: are all due polls made, how
- * late, at what CPU and memory, while somebody scrapes every second?
+ * A fleet under the whole daemon, which runs as the image runs it, beside the simulated cloud: are all due polls made,
+ * how late, at what CPU and memory, and how many calls is that? Figures of `--warm` seconds at the start, which hold the
+ * first polls, are left out.
  *
- *   node bench/fleet.ts --instances 1000 --every 30 --seconds 600
- *   node bench/fleet.ts --instances 10000 --every 30 --seconds 300 --store redis://127.0.0.1:6379
+ *   node bench/fleet.ts --instances 1000 --every 10 --scrape 1 --seconds 600
+ *   node bench/fleet.ts --instances 10000 --every 30 --redis --seconds 300
+ *   node bench/fleet.ts --instances 1200 --projects 2 --engines kafka,rabbitmq,rocketmq --requests-per-second 15 --every 60
  */
 const { values: args } = parseArgs({
   options: {
     instances: { type: "string", default: "1000" },
+    /** Seconds between the polls of an instance. */
     every: { type: "string", default: "30" },
     seconds: { type: "string", default: "120" },
+    warm: { type: "string", default: "60" },
     /** Transitions per second over all instances. */
     rate: { type: "string", default: "2" },
-    store: { type: "string", default: "sqlite" },
-    /** Not counted, from the start: the first polls and the warming up. */
-    warm: { type: "string", default: "60" },
+    projects: { type: "string", default: "1" },
+    engines: { type: "string", default: "kafka" },
+    /** Of each project; by default twice what it needs. */
+    "requests-per-second": { type: "string" },
+    /** A server of its own, which keeps nothing on disk. */
+    redis: { type: "boolean", default: false },
+    /** Seconds between scrapes. */
+    scrape: { type: "string", default: "5" },
+    /** What is to be reached, in MB and per cent of one core. */
+    memory: { type: "string" },
+    cpu: { type: "string" },
   },
 });
 const instances = Number(args.instances);
 const every = Number(args.every);
-const folder = mkdtempSync(join(tmpdir(), "taskwatch-fleet-"));
-const children: ChildProcess[] = [];
-
-try {
-  const simulator = start([
-    "simulate",
-    "--listen",
-    "127.0.0.1:0",
-    "--instances",
-    args.instances,
-    "--tasks",
-    "8",
-    "--rate",
-    args.rate,
-  ]);
-  const { endpoint, project, accessKey, secretKey } = await simulatorFacts(simulator);
-  const config = {
-    projects: [
-      {
-        name: "fleet",
-        region: "eu-west-101",
-        project_id: project,
-        endpoint,
-        credentials: { access_key: accessKey, secret_key: secretKey },
-        requests_per_second: Math.ceil((instances / every) * 2),
-        discover: {},
-      },
-    ],
-    poll: { schedule: `*/${every} * * * * *`, active_schedule: "off" },
-    store: {
-      url: args.store === "sqlite" ? `sqlite:${join(folder, "t.db")}` : args.store,
-      key_prefix: `fleet${process.pid}`,
-    },
-    server: { listen: `127.0.0.1:${await freePort()}` },
-    log: { level: "warn" },
-  };
-  const file = join(folder, "taskwatch.yaml");
-  writeFileSync(file, JSON.stringify(config));
-  const daemon = start(["run", "--config", file]);
-  daemon.stdout?.pipe(process.stderr);
-  await measure(daemon.pid ?? 0, `http://${config.server.listen}/metrics`);
-} finally {
-  for (const child of children) child.kill("SIGTERM");
-  rmSync(folder, { recursive: true, force: true });
-}
-
-async function measure(pid: number, url: string): Promise<void> {
-  const begin = performance.now();
-  const warmUntil = begin + Number(args.warm) * 1000;
-  const end = warmUntil + Number(args.seconds) * 1000;
-  let first: Reading | null = null;
-  let last: Reading | null = null;
-  const memory: number[] = [];
-  const scrapes: number[] = [];
-  while (performance.now() < end) {
-    await new Promise((resolve) => setTimeout(resolve, 1_000));
-    const from = performance.now();
-    const reading = await read(pid, url).catch(() => null);
-    if (!reading) continue;
-    if (performance.now() < warmUntil) continue;
-    scrapes.push(performance.now() - from);
-    memory.push(reading.rssMb);
-    first ??= reading;
-    last = reading;
-  }
-  if (!first || !last) throw new Error("the daemon never answered");
-  const seconds = (last.at - first.at) / 1000;
-  const polls = last.polls - first.polls;
-  const buckets = last.lag.map(
-    ([bound, count], index) => [bound, count - (first.lag[index]?.[1] ?? 0)] as const,
-  );
-  const quarter = Math.floor(memory.length / 4);
-  console.log(
-    `${instances} instances, every ${every} s, ${args.store.split(":")[0]}, over ${seconds.toFixed(0)} s`,
-  );
-  console.log(
-    `  polls      ${polls} made, ${((instances / every) * seconds).toFixed(0)} due; ${last.merged - first.merged} merged; ${last.failures - first.failures} failed`,
-  );
-  console.log(`  lag        p50 below ${quantile(buckets, 0.5)} s, p99 below ${quantile(buckets, 0.99)} s`);
-  console.log(`  cpu        ${(((last.cpu - first.cpu) / seconds) * 100).toFixed(1)} % of one core`);
-  console.log(
-    `  memory     ${mean(memory.slice(0, quarter)).toFixed(0)} MB in the first quarter, ${mean(memory.slice(-quarter)).toFixed(0)} MB in the last, ${Math.max(...memory).toFixed(0)} MB most`,
-  );
-  console.log(
-    `  scrape     ${scrapes.sort((a, b) => a - b)[Math.floor(scrapes.length / 2)]?.toFixed(0)} ms median, ${scrapes.at(-1)?.toFixed(0)} ms most`,
-  );
-  console.log(
-    `  calls      ${((last.calls - first.calls) / instances / (seconds / 3600)).toFixed(1)} per instance and hour`,
-  );
-}
+const projects = Number(args.projects);
+const perSecond = Number(args["requests-per-second"] ?? Math.ceil((instances / projects / every) * 2));
 
 interface Reading {
+  /** Seconds on a clock that never jumps. */
   readonly at: number;
   readonly cpu: number;
-  readonly rssMb: number;
-  readonly polls: number;
-  readonly merged: number;
-  readonly failures: number;
-  readonly calls: number;
-  readonly lag: readonly (readonly [number, number])[];
+  readonly metrics: Scrape;
 }
 
-async function read(pid: number, url: string): Promise<Reading> {
-  const text = await (await fetch(url)).text();
-  const sum = (name: string) =>
-    [...text.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, "gm"))].reduce(
-      (total, [, value]) => total + Number(value),
-      0,
-    );
-  const lag = [...text.matchAll(/^taskwatch_poll_lag_seconds_bucket\{[^}]*le="([^"]+)"[^}]*\} (\S+)$/gm)].map(
-    ([, bound, count]) =>
-      [bound === "+Inf" ? Number.POSITIVE_INFINITY : Number(bound), Number(count)] as const,
-  );
-  return {
-    at: performance.now(),
-    cpu: sum("process_cpu_seconds_total"),
-    rssMb: Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024,
-    polls: sum("taskwatch_polls_total"),
-    merged: sum("taskwatch_polls_merged_total"),
-    failures: sum("taskwatch_poll_failures_total"),
-    calls: sum("taskwatch_api_requests_total"),
-    lag,
-  };
+if (!process.env.NOBUILD) Processes.build();
+await using daemon = await FleetDaemon.create();
+await using redis = args.redis ? await RedisServer.start() : null;
+const cloud = await CloudProcess.start(daemon, {
+  instances,
+  projects,
+  engines: args.engines.split(","),
+  rate: Number(args.rate),
+});
+const child = daemon.start({
+  projects: cloud.projects(perSecond, args.engines === "kafka" ? { discover: { engines: ["kafka"] } } : {}),
+  poll: {
+    schedule: every % 60 === 0 ? `0 */${every / 60} * * * *` : `*/${every} * * * * *`,
+    active_schedule: "off",
+  },
+  store: { url: redis?.url ?? daemon.sqlite },
+});
+const pid = child.pid ?? 0;
+await daemon.ready(child, performance.now());
+
+const read = async (): Promise<Reading> => {
+  const metrics = await scrape(daemon.url);
+  return { at: performance.now() / 1000, cpu: cpuSeconds(pid), metrics };
+};
+const sleep = (seconds: number) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+
+await sleep(Number(args.warm));
+const first = await read();
+let last = first;
+const memory: number[] = [];
+const scrapes: number[] = [];
+const end = first.at + Number(args.seconds);
+for (let second = 1; last.at < end; second++) {
+  await sleep(Math.max(0, first.at + second - performance.now() / 1000));
+  memory.push(residentMb(pid));
+  if (second % Number(args.scrape) !== 0) continue;
+  const from = performance.now();
+  last = await read();
+  scrapes.push(performance.now() - from);
+}
+report(title(), await figures());
+process.exitCode = 0;
+
+function title(): string {
+  const where = `${args.redis ? "Redis" : "SQLite"}, ${projects} project${projects > 1 ? "s" : ""} of ${perSecond} calls per second`;
+  return `${instances} instances polled every ${every} s, scraped every ${args.scrape} s, ${args.rate} transitions per second; ${where}`;
 }
 
-function quantile(buckets: readonly (readonly [number, number])[], share: number): number {
-  const total = buckets.at(-1)?.[1] ?? 0;
-  return buckets.find(([, count]) => count >= total * share)?.[0] ?? Number.NaN;
+async function figures(): Promise<readonly Figure[]> {
+  const seconds = last.at - first.at;
+  const grown = (name: string, labels = {}) =>
+    last.metrics.sum(name, labels) - first.metrics.sum(name, labels);
+  const polls = grown("taskwatch_polls_total");
+  const due = (instances / every) * seconds;
+  const merged = grown("taskwatch_polls_merged_total");
+  const failed = grown("taskwatch_poll_failures_total");
+  const lag = lagQuantile(0.99);
+  const cpu = ((last.cpu - first.cpu) / seconds) * 100;
+  const minutes = perMinute();
+  const calls = grown("taskwatch_api_requests_total");
+  const lists = grown("taskwatch_api_requests_total", { operation: "list_tasks" });
+  const perHour = (count: number) => (count / instances / (seconds / 3600)).toFixed(2);
+  const most = await cloud.mostPerSecond();
+  const [early = 0] = minutes;
+  const flat = Math.max(...minutes.slice(1), 0) <= early * 1.05 + 2;
+  return [
+    {
+      what: "due polls",
+      measured: `${polls.toFixed(0)} made of ${due.toFixed(0)} due in ${seconds.toFixed(0)} s, ${merged} merged, ${failed} failed`,
+      reach: "none skipped",
+      holds: merged === 0 && failed === 0 && polls >= due - instances * 0.02,
+    },
+    {
+      what: "lag",
+      measured: `p50 ≤ ${lagQuantile(0.5)} s, p99 ≤ ${lag} s`,
+      reach: "p99 < 1 s",
+      holds: lag < 1,
+    },
+    {
+      what: "CPU",
+      measured: `${cpu.toFixed(1)} % of one core`,
+      ...(args.cpu ? { reach: `< ${args.cpu} %`, holds: cpu < Number(args.cpu) } : {}),
+    },
+    {
+      what: "memory, whole process tree",
+      measured: `at most ${Math.max(...memory).toFixed(0)} MB; mean of each minute ${minutes.map((mb) => mb.toFixed(0)).join(" ")}`,
+      ...(args.memory
+        ? { reach: `< ${args.memory} MB, flat`, holds: Math.max(...memory) < Number(args.memory) && flat }
+        : {}),
+    },
+    {
+      what: "scrape",
+      measured: `median ${median(scrapes).toFixed(0)} ms, longest ${Math.max(...scrapes).toFixed(0)} ms`,
+    },
+    {
+      what: "calls per instance and hour",
+      measured: `${perHour(calls)}, of them ${perHour(lists)} for task lists`,
+    },
+    {
+      what: "calls of one project within a second, at the cloud",
+      measured: `at most ${most}`,
+      reach: `≤ ${2 * perSecond}`,
+      holds: most <= 2 * perSecond,
+    },
+    ...(await redisFigures()),
+  ];
 }
 
-const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
-
-function start(command: readonly string[]): ChildProcess {
-  const flags = command[0] === "run" ? ["--max-semi-space-size=8"] : [];
-  const child = spawn(process.execPath, [...flags, "bin/dms-taskwatch.js", ...command], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  children.push(child);
-  return child;
+async function redisFigures(): Promise<readonly Figure[]> {
+  if (!redis) return [];
+  const client = redis.client();
+  const used = Number(/used_memory:(\d+)/.exec(await client.info("memory"))?.[1]);
+  client.disconnect();
+  return [
+    {
+      what: "Redis' memory",
+      measured: `${(used / 2 ** 20).toFixed(0)} MB, ${(used / instances / 1024).toFixed(1)} kB per instance`,
+    },
+  ];
 }
 
-async function simulatorFacts(child: ChildProcess) {
-  let text = "";
-  if (!child.stdout) throw new Error("no output");
-  for await (const line of createInterface(child.stdout)) {
-    text += `${line}\n`;
-    if (line.startsWith("control:")) break;
+/** The upper end of the bucket that holds it. */
+function lagQuantile(share: number): number {
+  const name = "taskwatch_poll_lag_seconds_bucket";
+  const counts = new Map<number, number>();
+  for (const [reading, sign] of [
+    [last, 1],
+    [first, -1],
+  ] as const) {
+    for (const { labels, value } of reading.metrics.series(name)) {
+      const bound = labels.le === "+Inf" ? Number.POSITIVE_INFINITY : Number(labels.le);
+      counts.set(bound, (counts.get(bound) ?? 0) + sign * value);
+    }
   }
-  const endpoint = /listening on (\S+)/.exec(text)?.[1] ?? "";
-  const project = /project (\w+)/.exec(text)?.[1] ?? "";
-  const [, accessKey = "", secretKey = ""] = /access key (\w+), secret key (\w+)/.exec(text) ?? [];
-  return { endpoint, project, accessKey, secretKey };
+  const sorted = [...counts].sort(([a], [b]) => a - b);
+  const total = sorted.at(-1)?.[1] ?? 0;
+  return sorted.find(([, count]) => count >= total * share)?.[0] ?? Number.NaN;
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, "close");
-  return port;
+/** Means over whole minutes, so that a soak shows whether it stays flat. */
+function perMinute(): readonly number[] {
+  const means: number[] = [];
+  for (let from = 0; from < memory.length; from += 60) {
+    const part = memory.slice(from, from + 60);
+    if (part.length >= 30 || means.length === 0) means.push(part.reduce((a, b) => a + b, 0) / part.length);
+  }
+  return means;
 }

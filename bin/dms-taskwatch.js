@@ -1,4 +1,5 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --optimize-for-size --v8-pool-size=1
+// The flags take a third off the memory of a thousand instances; npm start and the image give the same ones.
 // Plain JavaScript for any Node: it must run where the version is too old, to say so or to start the bundled one.
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -27,7 +28,7 @@ if (major > NEEDED[0] || (major === NEEDED[0] && minor >= NEEDED[1])) {
     );
     process.exit(2);
   }
-  const child = spawn(bundled, process.argv.slice(1), {
+  const child = spawn(bundled, [...process.execArgv, ...process.argv.slice(1)], {
     stdio: ["inherit", "inherit", "inherit", "ipc"],
     env: { ...process.env, [BESIDE]: String(process.pid) },
   });

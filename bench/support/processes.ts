@@ -1,12 +1,13 @@
 import { type ChildProcess, type SpawnOptions, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { readdirSync, readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
 /** As the image starts it. */
-const DAEMON = ["--max-semi-space-size=8", "dist/main.js"];
+const DAEMON = ["--optimize-for-size", "--v8-pool-size=1", "dist/main.js"];
 
 /** Child processes of a benchmark, ended with it. */
 export class Processes implements AsyncDisposable {
@@ -26,6 +27,14 @@ export class Processes implements AsyncDisposable {
 
   program(args: readonly string[], options: SpawnOptions = {}): ChildProcess {
     return this.#spawn([...DAEMON, ...args], { stdio: ["ignore", "inherit", "inherit"], ...options });
+  }
+
+  /** The program, until it says its first line. The rest of what it says is passed over. */
+  async firstLine(args: readonly string[]): Promise<string> {
+    const child = this.program(args, { stdio: ["ignore", "pipe", "inherit"] });
+    const line = await firstLine(child);
+    child.stdout?.resume();
+    return line;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -53,4 +62,51 @@ async function firstLine(child: ChildProcess): Promise<string> {
   if (!child.stdout) throw new Error("its output is not piped");
   for await (const line of createInterface(child.stdout)) return line;
   throw new Error("it ended without a word");
+}
+
+/** The process and all its descendants. */
+function tree(pid: number): readonly number[] {
+  const children = new Map<number, number[]>();
+  for (const name of readdirSync("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      // "pid (name) state parent …", where the name may hold anything.
+      const stat = readFileSync(`/proc/${name}/stat`, "utf8");
+      const parent = Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
+      children.set(parent, [...(children.get(parent) ?? []), Number(name)]);
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+  const found = [pid];
+  for (const one of found) found.push(...(children.get(one) ?? []));
+  return found;
+}
+
+/** Resident memory of the whole tree in MB, as the kernel counts it; shared pages count for each process. */
+export function residentMb(pid: number): number {
+  let kib = 0;
+  for (const one of tree(pid)) {
+    try {
+      kib += Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${one}/status`, "utf8"))?.[1] ?? 0);
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+  return kib / 1024;
+}
+
+/** CPU time that the whole tree has used, seconds. */
+export function cpuSeconds(pid: number): number {
+  let ticks = 0;
+  for (const one of tree(pid)) {
+    try {
+      const stat = readFileSync(`/proc/${one}/stat`, "utf8");
+      const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+      ticks += Number(fields[11]) + Number(fields[12]);
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+  return ticks / 100;
 }
