@@ -4,7 +4,7 @@ import { DEMO_KEY, type Simulator, startSimulator } from "../../src/simulator/se
 import { Folder } from "../support/daemon.ts";
 import { freePort } from "../support/free-port.ts";
 import { Inbox } from "../support/inbox.ts";
-import { TcpProxy } from "../support/proxy.ts";
+import { passUntil } from "../support/pass-until.ts";
 import { RunningApp } from "../support/running-app.ts";
 import type { Scrape } from "../support/scrape.ts";
 import { ShiftedClock } from "../support/shifted-clock.ts";
@@ -65,22 +65,6 @@ async function cloudOf(
       instances: Array.from({ length: instances }, (_, n) => ({ name: `${name}-${n}` })),
     })),
   });
-}
-
-/** Time passes in steps, by default such that no call in flight outlives them, until it holds: waits of throttled projects grow. */
-async function passUntil(
-  clock: ShiftedClock,
-  holds: () => Promise<boolean> | boolean,
-  step = 20_000,
-): Promise<void> {
-  await vi.waitFor(
-    async () => {
-      if (await holds()) return;
-      clock.advance(step);
-      throw new Error("not yet");
-    },
-    { timeout: 90_000, interval: 700 },
-  );
 }
 
 test("every kind of trouble has its reason in the metrics, one event after three polls and two minutes, and an end", async () => {
@@ -237,70 +221,4 @@ test("a restart while a project is away invents no recovery of it", async () => 
   simulator.control.clearFaults();
   await inbox.event("project.reachable");
   expect(inbox.events.map(({ type }) => type)).toEqual(["project.unreachable", "project.reachable"]);
-});
-
-test("a network that resets, swallows and cuts everything costs two events, and nothing that is open vanishes", async () => {
-  const clock = new ShiftedClock();
-  const count = 6;
-  await using simulator = await cloudOf(["prod"], count, clock);
-  simulator.control.setProject({ dialect: { max_limit: 5 } });
-  await using network = await TcpProxy.start(Number(new URL(simulator.url).port));
-  await using inbox = await Inbox.start();
-  const open = Array.from(
-    { length: count * 7 },
-    (_, n) =>
-      simulator.control.createTask({ instance: `prod-${n % count}` }, { name: "resize", runs_for: "forever" })
-        .task,
-  );
-  const endpoint = `http://127.0.0.1:${network.port}`;
-  await using app = await RunningApp.start(
-    watchConfig(simulator, inbox, {
-      projects: [projectOf(simulator, { endpoint })],
-      poll: { schedule: "* * * * * *", active_schedule: "off", timeout: "2m" },
-      stuck: { running_after: "30d" },
-      store: { url: "sqlite::memory:", lease: "10m" },
-    }),
-    { clock },
-  );
-  await inbox.until(() => inbox.ofType("task.started").length === open.length);
-  // Cut off in the middle of what they do, but not for long: that is no news.
-  for (let reset = 0; reset < 5; reset++) {
-    await app.log.until(({ msg }) => msg === "polled" || msg === "poll failed", app.log.lines.length);
-    network.reset();
-  }
-  const loud = () => app.log.lines.filter(({ level }) => level !== "debug");
-  for (const [trouble, cause] of [
-    [() => network.cut(), "endpoint_unreachable"],
-    [() => network.blackHole(), "timeout"],
-  ] as const) {
-    const before = loud().length;
-    const events = inbox.events.length;
-    trouble();
-    await passUntil(clock, () =>
-      inbox.ofType("project.unreachable").some(({ data }) => data.cause === cause),
-    );
-    // It lasts, and is not told again.
-    const until = clock.now() + 15 * MINUTE;
-    while (clock.now() < until) {
-      const failed = app.log.of("poll failed").length;
-      await passUntil(clock, () => app.log.of("poll failed").length > failed, 3 * MINUTE);
-    }
-    expect(
-      loud()
-        .slice(before)
-        .map(({ msg }) => msg),
-    ).toEqual(["project is unreachable"]);
-    network.restore();
-    await passUntil(
-      clock,
-      () => inbox.ofType("project.reachable").length === inbox.ofType("project.unreachable").length,
-    );
-    await passUntil(clock, async () => (await app.scrape()).sum("dms_instance_up") === count);
-    expect(inbox.events.slice(events).map(({ type }) => type)).toEqual([
-      "project.unreachable",
-      "project.reachable",
-    ]);
-  }
-  expect((await app.scrape()).sum("dms_tasks_open")).toBe(open.length);
-  expect(inbox.events).toHaveLength(open.length + 4);
 });
