@@ -1,4 +1,4 @@
-import { Alerting } from "../alerting/alerting.ts";
+import type { Alerting } from "../alerting/alerting.ts";
 import type { Config } from "../config/config.ts";
 import type { TaskwatchEvent } from "../core/event.ts";
 import type { Rules } from "../core/rules.ts";
@@ -17,6 +17,7 @@ import { type PollProject, projectKey, shardOf } from "../poll/target.ts";
 import type { Clock, Random } from "../ports/clock.ts";
 import type { Store } from "../ports/store.ts";
 import type { Emit } from "../ports/telemetry.ts";
+import { createAlerting, sightsAfter } from "./alerts.ts";
 import { every } from "./chores.ts";
 import type { CleanupStack } from "./cleanup-stack.ts";
 import { Gates } from "./gates.ts";
@@ -25,7 +26,6 @@ import { MaintenanceWatch } from "./maintenance-watch.ts";
 import { loadOf, thresholdsOf } from "./outlook.ts";
 import { Projects } from "./projects.ts";
 import { type CommonRules, commonRules, orphanRules } from "./rules.ts";
-import { sightsAfter, sightsOf } from "./sights.ts";
 import type { InstanceViews } from "./views.ts";
 
 /** A handover on SIGTERM, and the notice of a command's write, take no longer than this. */
@@ -36,8 +36,6 @@ const DISCOVERY_MS = 2_000;
 const TALLIES_MS = 2_000;
 const NAMES_MS = 30_000;
 const ALERTS_MS = 2_000;
-/** Among which an end is looked for that was written and not told. */
-const LAST_EVENTS = 500;
 const TIME_MS = 5_000;
 const FLUSH_MS = 10_000;
 const PRUNE_MS = 60_000;
@@ -84,7 +82,7 @@ export class Engine {
   #common: CommonRules;
 
   constructor(config: Config, options: EngineOptions) {
-    const { store, clock, random, emit, env, version, member, onUnforeseen } = options;
+    const { store, clock, random, emit, env, version, member } = options;
     this.#config = config;
     this.#options = options;
     this.#common = commonRules(config);
@@ -152,23 +150,10 @@ export class Engine {
       version,
     });
     this.#upkeep = new Upkeep({ outbox: store.outbox, clock, leases, emit });
-    this.#alerting = new Alerting({
-      sights: () => sightsOf(this.#poller.watched),
-      isGone: (number, key) => {
-        const shard = this.#keeper.owned.get(number);
-        return shard !== undefined && !shard.dropped && shard.peek(key) === undefined;
-      },
-      mine: (number) => {
-        const shard = this.#keeper.owned.get(number);
-        return shard !== undefined && this.#keeper.stillMine(shard.lease);
-      },
-      lastEvents: async () => (await store.reader.newestEvents(LAST_EVENTS)).events.toReversed(),
-      shardOf: (key) => shardOf(key, config.store.shards),
-      clock,
-      random,
-      emit: (fact) => emit({ kind: "outbox", fact }),
-      onUnforeseen: (error) => onUnforeseen(error, "alerts"),
-      version,
+    this.#alerting = createAlerting(options, {
+      shards: config.store.shards,
+      keeper: this.#keeper,
+      watched: () => this.#poller.watched,
     });
     this.#leavers = new Leavers({
       wanted: (key) => this.#keys.has(key),

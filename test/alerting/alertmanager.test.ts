@@ -205,6 +205,9 @@ describe("what lasts is an alert", () => {
     await notices.firing({ task_id: "t2" });
     const folder = closing(await Folder.create());
     const path = await folder.write("taskwatch.yaml", config);
+    expect(await runCli(["webhook", "test", "am", "--config", path])).toMatchObject({ code: 0, stderr: "" });
+    const test = await listed(all, { alertname: "TaskwatchTest", webhook: "am" });
+    expect(Date.parse(test.endsAt) - Date.parse(test.startsAt)).toBe(5 * MINUTE);
     expect(await runCli(["ack", "t1", "--by", "ana", "--config", path])).toMatchObject({ code: 0 });
     await notices.resolved({ task_id: "t1" });
     const [project] = config.projects as [RawConfig & { readonly instances: RawConfig[] }];
