@@ -146,10 +146,13 @@ function notGone(result: Attempt): Attempt {
   return { ...result, verdict };
 }
 
-/** Of the API v2 below the URL that is configured. */
+const API_PATH = "/api/v2/alerts";
+
+/** Of the API v2 below the URL that is configured, whether or not that names it already. */
 export function apiAddress(url: string): string {
   const address = new URL(url);
-  address.pathname = `${address.pathname.replace(/\/+$/, "")}/api/v2/alerts`;
+  const base = address.pathname.replace(/\/+$/, "");
+  address.pathname = base.endsWith(API_PATH) ? base : `${base}${API_PATH}`;
   return address.href;
 }
 

@@ -223,6 +223,23 @@ describe("what is posted", () => {
     ]);
   });
 
+  test("goes to the API below each URL, also where that names it already", async () => {
+    const urls = ["", "/", "/prefix", "/prefix/api/v2/alerts", "/api/v2/alerts/"].map(
+      (path) => new Secret(`http://127.0.0.1:${receiver.port}${path}`),
+    );
+    apply(webhook({ urls: urls as [Secret, ...Secret[]] }));
+    see(sight("i1", [{ id: "a" }]));
+    for (const _ of urls) await next();
+    const [plain, prefixed] = ["/api/v2/alerts", "/prefix/api/v2/alerts"];
+    expect(receiver.requests.map(({ path }) => path).toSorted()).toEqual([
+      plain,
+      plain,
+      plain,
+      prefixed,
+      prefixed,
+    ]);
+  });
+
   test("has the headers and the credentials of the webhook", async () => {
     apply(
       webhook({

@@ -4,6 +4,7 @@ import type { Sight } from "../../src/alerting/alerts.ts";
 import type { Config } from "../../src/config/config.ts";
 import { systemClock } from "../../src/platform/clock.ts";
 import type { DeliveryFact } from "../../src/ports/telemetry.ts";
+import { DEMO_KEY } from "../../src/simulator/server.ts";
 import { Alertmanager, type ListedAlert } from "../alerts/alertmanager.ts";
 import { readRules } from "../alerts/config-files.ts";
 import { shippedAlertmanager } from "../alerts/shipped.ts";
@@ -15,6 +16,7 @@ import { Folder } from "../support/daemon.ts";
 import { freePort } from "../support/free-port.ts";
 import { Notices } from "../support/notices.ts";
 import { RedisServer } from "../support/redis.ts";
+import { House } from "../support/replicas.ts";
 import type { RawConfig } from "../support/watch-config.ts";
 
 /* The daemon and Debian's Alertmanager with the shipped configuration, and the people whom it tells. */
@@ -339,6 +341,41 @@ describe("it is kept up to date", () => {
     all.create({ name: "modifyAutoTopic", status: "SUCCESS" });
     await notices.resolved({ task_id: "t1" });
     expect(notices.of({ task_id: "t2" }).map(({ status }) => status)).not.toContain("resolved");
+  });
+
+  test("after a replica was killed, by the one that takes its shards", async () => {
+    const folder = closing(await Folder.create());
+    const notices = closing(await Notices.start());
+    const alertmanager = await alertmanagerOn(folder, notices);
+    await alertmanager.start();
+    const webhooks = [{ name: "am", format: "alertmanager", urls: [alertmanager.url] }];
+    const names = Array.from({ length: 8 }, (_, n) => `orders-${n}`);
+    const house = closing(
+      await House.open({
+        simulator: { projects: [{ keys: [DEMO_KEY], instances: names.map((name) => ({ name })) }] },
+        config: { webhooks },
+      }),
+    );
+    const [killed] = await house.start(2);
+    const { control } = house.simulator;
+    await vi.waitFor(() => expect(control.requests({ operation: "list_tasks" }).length).toBeGreaterThan(30), {
+      timeout: 30_000,
+    });
+    for (const name of names)
+      control.createTask(
+        { instance: name },
+        { id: `of-${name}`, name: "restart", ends: "FAILED", runs_for: 0 },
+      );
+    for (const name of names) await notices.firing({ task_id: `of-${name}` });
+    killed?.daemon.kill("SIGKILL");
+    await killed?.daemon.exited;
+    for (const name of names) control.createTask({ instance: name }, { name: "restart", status: "SUCCESS" });
+    for (const name of names) {
+      const { startsAt } = await notices.resolved({ task_id: `of-${name}` });
+      expect(new Set(notices.of({ task_id: `of-${name}` }).map((notice) => notice.startsAt))).toEqual(
+        new Set([startsAt]),
+      );
+    }
   });
 
   test("at each of its addresses: one that is down costs the other nothing, and is told all when it is back", async () => {

@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { Webhook } from "standardwebhooks";
 import { describe, expect, test } from "vitest";
 import type { WebhookConfig } from "../../../src/config/config.ts";
@@ -159,6 +160,41 @@ describe("what cannot work is refused at the start, with place, found and allowe
     expect(refusal("{{id}}", "text/plain", { group })).toMatch(/found no \{\{#events\}\}/);
     expect(refusal("{{#events}}{{id}}{{/events}}", "text/plain", { group })).toBe("taken");
   });
+});
+
+test("whatever stands in a template, it is refused or renders any event, within its limits", () => {
+  const name = fc.constantFrom(
+    "id",
+    "data.task",
+    "data.task.name",
+    "name",
+    "events",
+    "count",
+    "first",
+    ".",
+    "data.x",
+  );
+  const tag = fc
+    .tuple(fc.constantFrom("", "#", "^", "/", "!", "&", ">"), name)
+    .map((parts) => `{{${parts.join("")}}}`);
+  const section = fc
+    .tuple(fc.constantFrom("#", "^"), name, fc.string({ maxLength: 5 }))
+    .map(([sign, path, text]) => `{{${sign}${path}}}${text}{{/${path}}}`);
+  const text = fc
+    .array(fc.oneof(tag, section, section, fc.string()), { maxLength: 8 })
+    .map((parts) => parts.join(""));
+  let taken = 0;
+  fc.assert(
+    fc.property(text, fc.constantFrom("text/plain", "text/html", null), (template, type) => {
+      if (refusal(template, type) !== "taken") return;
+      taken++;
+      const format = made(template, type);
+      for (const events of [[event()], BROKEN.slice(0, 1), many(format.maxEvents), [hostile(HOSTILE[0])]])
+        expect(typeof format.render(events.slice(0, format.maxEvents), 0).body).toBe("string");
+    }),
+    { numRuns: 2_000 },
+  );
+  expect(taken).toBeGreaterThan(100);
 });
 
 test("the body is signed like any other", async () => {
