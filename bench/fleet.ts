@@ -49,9 +49,9 @@ interface Reading {
   readonly metrics: Scrape;
 }
 
-if (!process.env.NOBUILD) Processes.build();
-await using daemon = await FleetDaemon.create();
+Processes.build();
 await using redis = args.redis ? await RedisServer.start() : null;
+await using daemon = await FleetDaemon.create();
 const cloud = await CloudProcess.start(daemon, {
   instances,
   projects,

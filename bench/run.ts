@@ -1,5 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { Processes } from "./support/processes.ts";
 
 /*
  * npm run bench [name…]: each benchmark in a process of its own, one after the other; without names the quick ones.
@@ -50,10 +51,12 @@ if (unknown.length > 0) {
 const chosen = Object.entries(BENCHES).filter(([name, { quick }]) =>
   names.length > 0 ? names.includes(name) : quick,
 );
+Processes.build();
+const env = { ...process.env, BENCH_BUILT: "yes" };
 let broken = 0;
 for (const [name, { script, args }] of chosen) {
   const path = fileURLToPath(new URL(script, import.meta.url));
-  const { status } = spawnSync(process.execPath, [path, ...args], { stdio: "inherit" });
+  const { status } = spawnSync(process.execPath, [path, ...args], { env, stdio: "inherit" });
   if (status === 0) continue;
   broken += 1;
   console.error(`${name} broke off with exit code ${status}`);

@@ -3,8 +3,8 @@ import type { AddressInfo } from "node:net";
 
 /*
  * The cloud of the poll cycle's measurement, a process of its own: pages from memory, as cheap as can be, so that it
- * is never what is measured. An instance whose id begins with `busy` shows one transition at every poll: a task that
- * began, and at the next poll the same task, ended. Its port is the only thing that it prints.
+ * is never what is measured. An instance whose id begins with `busy` shows one transition at every poll. Its port is the
+ * only thing that it prints.
  */
 
 /** Of the last day. A first poll asks further back and sees more, as in life. */
@@ -38,10 +38,13 @@ const idle = page(all.slice(0, ROWS));
 const below = all.slice(0, ROWS - 1);
 const polls = new Map<string, number>();
 
-/** The newest task of a busy instance: it stays for two polls. */
+/** What a task goes through, one step at each poll. */
+const COURSE = ["CREATED", "WAITING", "EXECUTING", "SUCCESS"] as const;
+
+/** The newest task of a busy instance. */
 function newest(poll: number): string {
-  const number = ROWS_IN_ALL + Math.floor(poll / 2);
-  return row(id(number), poll % 2 === 0 ? "EXECUTING" : "SUCCESS", began - 120_000 + number);
+  const number = ROWS_IN_ALL + Math.floor(poll / COURSE.length);
+  return row(id(number), COURSE[poll % COURSE.length] ?? "", began - 120_000 + number);
 }
 
 function firstPage(instance: string, deep: boolean): Buffer {
