@@ -14,6 +14,7 @@ export interface Letter {
  * a real receiver would refuse.
  */
 export class Letters implements AsyncDisposable {
+  /** Each id once: what is on its way when the clock moves on is late, and sent again. */
   readonly events: Letter[] = [];
   readonly #receiver: Receiver;
   readonly #watchers = new Watchers();
@@ -22,7 +23,9 @@ export class Letters implements AsyncDisposable {
     this.#receiver = receiver;
     receiver.otherwise(({ body }) => {
       const { id, type, data } = JSON.parse(body) as Letter;
-      this.events.push({ id, type: type.replace(/^taskwatch\./, ""), data });
+      if (!this.events.some((known) => known.id === id)) {
+        this.events.push({ id, type: type.replace(/^taskwatch\./, ""), data });
+      }
       this.#watchers.changed();
       return 204;
     });
