@@ -10,7 +10,7 @@ export function pageRoutes(app: FastifyInstance, api: Api, clock: Clock): void {
   app.get("/", async (_request, reply) => send(reply, await statusPage(api, clock.now())));
 
   app.get<{ Params: { id: string } }>("/tasks/:id", async (request, reply) =>
-    send(reply, await taskPage(api, request.params.id, clock.now())),
+    send(reply, await taskPage(api, request.params.id, request.caller, clock.now())),
   );
 
   for (const { path, type, body } of ASSETS) {

@@ -101,6 +101,31 @@ function lost(error) {
     error === null ? "live" : `No answer since ${lostAt.toLocaleTimeString()}: this is what was known then.`;
 }
 
+for (const form of document.querySelectorAll("form[data-ack]")) {
+  form.hidden = false;
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    void acknowledge(form);
+  });
+}
+
+async function acknowledge(form) {
+  const said = form.querySelector("output");
+  const [by, reason] = ["by", "reason"].map((name) => form.elements.namedItem(name).value.trim());
+  try {
+    const response = await fetch(root + form.dataset.ack, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ by: by || null, reason: reason || null }),
+    });
+    if (!response.ok) throw new Error((await response.json()).error);
+    form.replaceChildren("Acknowledged.");
+    refreshWithin(0);
+  } catch (error) {
+    said.textContent = `Not acknowledged: ${error.message}`;
+  }
+}
+
 const events = new EventSource(`${root}api/v1/events/stream`);
 events.onopen = () => refreshWithin(SOON_MS);
 events.onmessage = () => refreshWithin(SOON_MS);

@@ -6,11 +6,16 @@ import { layout } from "./layout.ts";
 import { ago, clockTime, limitText, nameOf, section, shownName, since } from "./parts.ts";
 import type { Page } from "./status-page.ts";
 
+/** Who looks at the page, where `server.auth` is configured; `user` is null where the credentials name nobody. */
+export interface Caller {
+  readonly user: string | null;
+}
+
 /** The API has the rest. */
 const MOST_EVENTS = 200;
 
 /** One task: its state, why it is, or is not, stuck, and what happened to it. */
-export async function taskPage(api: Api, id: string, now: number): Promise<Page> {
+export async function taskPage(api: Api, id: string, caller: Caller | null, now: number): Promise<Page> {
   const tasks = await api.task(id, { project: null, instance: null });
   const main =
     tasks.length === 0
@@ -19,7 +24,7 @@ export async function taskPage(api: Api, id: string, now: number): Promise<Page>
           "No such task",
           html`<p>No task <b>${nameOf(id)}</b> is known to the store. <a href="../">All tasks</a></p>`,
         )
-      : html`${tasks.map((task, index) => taskSection(task, index, now))}`;
+      : html`${tasks.map((task, index) => [acknowledging(task, caller), taskSection(task, index, now)])}`;
   return {
     status: tasks.length === 0 ? 404 : 200,
     body: layout({
@@ -58,7 +63,7 @@ function taskSection(explained: ExplainedTaskJson, index: number, now: number): 
   const body = html`<p class="why">${nameOf(why)}</p>
 ${notes.map((note) => html`<p>${nameOf(note)}</p>\n`)}<dl>
 ${facts.map(([title, text]) => text && html`<dt>${title}</dt><dd>${text}</dd>\n`)}</dl>
-${acknowledging(explained)}<h3>What happened</h3>
+<h3>What happened</h3>
 ${
   events.length === 0
     ? html`<p class="none">No events are kept of it.</p>`
@@ -73,8 +78,27 @@ ${events
   return section(index === 0 ? "task" : `task-${index + 1}`, shownName(task.name), body);
 }
 
-/** Only of an id that means itself in a shell. */
-const acknowledging = ({ task, failed_since, verdict }: ExplainedTaskJson): Html | null =>
-  (failed_since !== null || verdict !== null) && /^[A-Za-z0-9][\w.-]*$/.test(task.id)
-    ? html`<p>When somebody has taken care of it: <code>dms-taskwatch ack ${task.id}</code></p>`
-    : null;
+/**
+ * The way to acknowledge: on the page where that is allowed, which needs the script and stands beside the parts that
+ * it puts in anew, so that nobody's words are lost; else as a command, of an id that means itself in a shell.
+ */
+function acknowledging(
+  { task, instance, failed_since, verdict }: ExplainedTaskJson,
+  caller: Caller | null,
+): Html | null {
+  if (failed_since === null && verdict === null) return null;
+  if (caller === null) {
+    if (!/^[A-Za-z0-9][\w.-]*$/.test(task.id)) return null;
+    return html`<p class="card">When somebody has taken care of it: <code>dms-taskwatch ack ${task.id}</code></p>
+`;
+  }
+  const path = `api/v1/tasks/${encodeURIComponent(task.id.toWellFormed())}/ack?instance=${encodeURIComponent(instance.id)}`;
+  return html`<form class="card" data-ack="${path}" hidden>
+<p>When somebody has taken care of it:</p>
+<label>Who <input name="by" maxlength="100" required autocomplete="username" value="${caller.user}"></label>
+<label>Why <input name="reason" maxlength="1000"></label>
+<button>Acknowledge</button>
+<output></output>
+</form>
+`;
+}

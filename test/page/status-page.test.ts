@@ -267,6 +267,54 @@ describe("with credentials", () => {
   });
 });
 
+describe("acknowledging on the page of a task", () => {
+  test("is offered where credentials are needed, says who and why, and the page shows it", async () => {
+    await using mailbox = await Inbox.start();
+    const server = { listen: "127.0.0.1:0", auth: { basic: { user: "ana", password: "pass" } } };
+    await using own = await RunningApp.start(watchConfig(simulator, mailbox, { server }));
+    await mailbox.event("task.stuck");
+    const page = await browser.page();
+    await page.open(`${own.url.replace("http://", "http://ana:pass@")}/tasks/zombie`);
+    await page.until(`!document.querySelector("form").hidden`);
+    await page.look(390, "dark");
+    expect(await page.evaluate("document.documentElement.scrollWidth <= innerWidth")).toBe(true);
+    expect(await page.evaluate(`document.querySelector("[name=by]").value`)).toBe("ana");
+    await page.evaluate(`document.querySelector("[name=reason]").value = "the cloud never closes it"`);
+    await page.evaluate(`document.querySelector("[name=reason]").focus()`);
+    await page.press("Enter");
+    await page.until(`${textOf("task")}.includes("acknowledged by ana")`);
+    const { data } = await mailbox.event("task.recovered");
+    expect(data).toMatchObject({ resolution: "acknowledged", resolved_by: { user: "ana" } });
+    expect(await page.text()).toMatch(/Acknowledged\s+by ana \S+ ago: the cloud never closes it/);
+    expect(await page.evaluate(`document.querySelectorAll("form button").length`)).toBe(0);
+    expect(page.complaints.filter((each) => !each.includes("401"))).toEqual([]);
+  });
+
+  test("says why it was not done", async () => {
+    const server = { listen: "127.0.0.1:0", auth: { bearer_token: "s3cret" } };
+    await using own = await RunningApp.start(
+      watchConfig(simulator, null, { server, window: { first_poll: "emit" } }),
+    );
+    const page = await browser.page();
+    const headers = { authorization: "Bearer s3cret" };
+    await expect
+      .poll(async () => (await fetch(`${own.url}/tasks/long`, { headers })).status, { timeout: 20_000 })
+      .toBe(200);
+    await page.open(`${own.url.replace("http://", "http://x:s3cret@")}/tasks/long`);
+    await page.until(`!document.querySelector("form").hidden`);
+    simulator.control.createTask(
+      { instance: "orders" },
+      { id: "good", name: LONG, runs_for: "10ms", ends: "SUCCESS" },
+    );
+    await page.until(`${textOf("task")}.includes("task.recovered")`);
+    await page.evaluate(`document.querySelector("[name=by]").value = "ana"`);
+    await page.evaluate(`document.querySelector("form button").click()`);
+    await page.until(
+      `document.querySelector("form output").textContent.startsWith("Not acknowledged: task long is neither")`,
+    );
+  });
+});
+
 test("a page whose program is gone says since when it does not follow", async () => {
   await using own = await RunningApp.start(watchConfig(simulator, null));
   const page = await browser.page();
