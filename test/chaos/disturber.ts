@@ -107,12 +107,15 @@ export class Disturber {
     proxy.restore();
   }
 
-  /** Redis answers, as late as it may while a lease can still be kept, or later. */
+  /** Redis answers, one time sooner and one time later: what was asked in time may come when the lease is over. */
   async #slowDown(): Promise<void> {
     const { proxy } = this.replicas[this.#victim()] as Replica;
     this.slows += 1;
-    proxy.latency = this.#leaseMs * (0.05 + this.#random() * 0.25);
-    await systemClock.sleep(this.#leaseMs * (1 + this.#random()));
+    const until = systemClock.monotonic() + this.#leaseMs * (1 + this.#random());
+    while (systemClock.monotonic() < until) {
+      proxy.latency = this.#leaseMs * this.#random() * 0.4;
+      await systemClock.sleep(this.#leaseMs * 0.2);
+    }
     proxy.restore();
   }
 }

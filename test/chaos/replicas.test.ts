@@ -2,6 +2,7 @@ import { expect, test, vi } from "vitest";
 import { systemClock } from "../../src/platform/clock.ts";
 import { seededRandom } from "../../src/simulator/random.ts";
 import { DEMO_KEY } from "../../src/simulator/server.ts";
+import { LeaseAudit } from "../support/lease-audit.ts";
 import { House, type Replica } from "../support/replicas.ts";
 import { Disturber } from "./disturber.ts";
 import { expectTrueStories, isWhole } from "./story.ts";
@@ -42,6 +43,7 @@ test("three replicas that are killed, frozen and cut off from Redis: all is told
     receiverLatencyMs: 100,
   });
   const { simulator, inbox } = house;
+  await using audit = await LeaseAudit.start(house.redis);
   // Now and then a receiver has trouble of its own.
   inbox.answer = () => (random() < 0.03 ? 503 : 204);
   const replicas = await house.start(REPLICAS);
@@ -53,7 +55,6 @@ test("three replicas that are killed, frozen and cut off from Redis: all is told
   expect(inbox.letters).toEqual([]);
 
   const stop = new AbortController();
-  const fences = house.watchFences(stop.signal);
   const tasks = startTasks(house, random, stop.signal);
   const disturber = new Disturber(house, replicas, random, LEASE_MS);
   await disturber.disturb(SECONDS * 1_000);
@@ -87,9 +88,11 @@ test("three replicas that are killed, frozen and cut off from Redis: all is told
     `seed ${SEED}, ${SECONDS} s: ${kills} killed, ${freezes} frozen, ${cuts} cut off, ${slows} slowed down; ${figures.tasks} tasks, ` +
       `${figures.transitions} transitions, ${figures.events} events, ${taken.length} deliveries, ` +
       `${repeated} repeated of ${allowed} allowed, ${figures.skipped} statuses between polls not told; ` +
-      `shards changed hands ${await fences} times; after a kill all polled again within ${[...takeovers].sort((a, b) => a - b).join(", ")} ms of ${LEASE_MS + TAKEOVER_MS}; ` +
+      `${audit.writes} writes under ${audit.leases} leases, ${audit.refused} refused under one that was over; after a kill all polled again within ${[...takeovers].sort((a, b) => a - b).join(", ")} ms of ${LEASE_MS + TAKEOVER_MS}; ` +
       `calls: ${times.length}, ${worst.map(({ span, calls, allowed }) => `${calls}/${allowed} in ${span} s`).join(", ")}`,
   );
+  expect(audit.violations, "writes without the lease").toEqual([]);
+  expect(audit.writes).toBeGreaterThan(figures.events);
   expect(repeated).toBeLessThanOrEqual(allowed);
   // One in ten may meet a moment in which the machine has no time for anybody.
   const late = takeovers.filter((ms) => ms > LEASE_MS + TAKEOVER_MS);

@@ -1,5 +1,3 @@
-import { expect } from "vitest";
-import { systemClock } from "../../src/platform/clock.ts";
 import { type Simulator, type SimulatorOptions, startSimulator } from "../../src/simulator/server.ts";
 import { Daemon, Folder } from "./daemon.ts";
 import { Inbox } from "./inbox.ts";
@@ -103,31 +101,6 @@ export class House implements AsyncDisposable {
     const replicas = await Promise.all(Array.from({ length: count }, () => this.launch()));
     await Promise.all(replicas.map(({ daemon }) => daemon.ready()));
     return replicas;
-  }
-
-  /**
-   * Looks at each shard's lease in Redis until the signal ends it: fences and generations only grow. Resolves with how
-   * often a shard changed hands meanwhile.
-   */
-  async watchFences(signal: AbortSignal): Promise<number> {
-    const client = this.redis.client();
-    const seen = new Map<number, { readonly fence: number; readonly generation: number }>();
-    let changes = 0;
-    for (; !signal.aborted; await systemClock.sleep(200, signal).catch(() => {})) {
-      for (let shard = 0; shard < SHARDS; shard++) {
-        const [fence, generation] = (await client.hmget(`{taskwatch:${shard}}:meta`, "fence", "gen")).map(
-          Number,
-        );
-        const now = { fence: fence ?? 0, generation: generation ?? 0 };
-        const before = seen.get(shard) ?? now;
-        expect(now.fence, `fence of shard ${shard}`).toBeGreaterThanOrEqual(before.fence);
-        expect(now.generation, `generation of shard ${shard}`).toBeGreaterThanOrEqual(before.generation);
-        changes += now.fence - before.fence;
-        seen.set(shard, now);
-      }
-    }
-    client.disconnect();
-    return changes;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
