@@ -7,6 +7,7 @@ const OPERATIONS = {
   state: { load: "load", loadInstance: "load_instance", commit: "commit", touch: "touch" },
   outbox: {
     claim: "claim",
+    claimOld: "claim",
     settle: "settle",
     counts: "counts",
     deadLetters: "dead_letters",

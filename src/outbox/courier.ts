@@ -52,9 +52,11 @@ export class Courier {
     });
   }
 
-  /** The webhook is disabled: dead letters at once. */
-  bury(load: Load): void {
-    this.#fly([load], (signal) => this.#bury(load, "disabled: the webhook is disabled", signal));
+  /** Dead letters, without an attempt. */
+  bury(load: Load, reason: string): void {
+    const { lease, deliveries } = load;
+    const { settler } = this.#options;
+    this.#fly([load], (signal) => settler.settle(lease, deliveries, { kind: "dead", reason }, signal, 0));
   }
 
   /** Ends the hold on what was not sent, so that whoever claims next gets it. The store counts it as an attempt. */
@@ -83,11 +85,6 @@ export class Courier {
   /** The deliveries go out in one request and are settled together. Whether they were delivered. */
   async #deliver(loads: readonly Load[], signal: AbortSignal): Promise<boolean> {
     const { clock, format, sender, webhook, random, health, time, log, settler } = this.#options;
-    const overdue = health.overdue(loads.flatMap(({ deliveries }) => deliveries));
-    if (overdue !== null) {
-      for (const load of loads) await this.#bury(load, overdue, signal);
-      return false;
-    }
     const mine: Load[] = [];
     for (const load of loads) if (await this.#mayGo(load.lease, signal)) mine.push(load);
     const deliveries = mine.flatMap((load) => load.deliveries);
@@ -117,10 +114,6 @@ export class Courier {
     const { disableSwitch } = this.#options;
     disableSwitch.disable();
     await disableSwitch.refresh(Number.POSITIVE_INFINITY).catch(() => undefined);
-  }
-
-  #bury({ lease, deliveries }: Load, reason: string, signal: AbortSignal): Promise<void> {
-    return this.#options.settler.settle(lease, deliveries, { kind: "dead", reason }, signal, 0);
   }
 
   /** Waits while the lease is in doubt; false when it is another's. */

@@ -38,6 +38,11 @@ export class DueShards {
     this.#entry(lease).fenced = true;
   }
 
+  /** Leases that the store has not refused. */
+  usable(leases: readonly Lease[]): readonly Lease[] {
+    return leases.filter((lease) => !this.#entry(lease).fenced);
+  }
+
   /** Leases that are due, each time beginning with another one. */
   due(leases: readonly Lease[], now: number, monotonic: number): readonly Lease[] {
     this.#turn++;

@@ -1,6 +1,7 @@
 import type { GroupConfig, GroupKey } from "../config/config.ts";
 import type { EventType } from "../core/event.ts";
 import type { Delivery, Lease } from "../ports/store.ts";
+import type { Load } from "./flights.ts";
 import { type Reading, read } from "./formats/reading.ts";
 
 /*
@@ -39,7 +40,10 @@ export interface Parcel {
 }
 
 interface Entry extends Held {
-  /** From when it waits: its commit, or when it came here if the clocks disagree. Steady epoch milliseconds. */
+  /**
+   * From when it waits: its commit, or when it came here if the clocks disagree or it was tried before, so that what
+   * fails again and again takes turns with the rest. Steady epoch milliseconds.
+   */
   readonly from: number;
   /** Waits for nothing: it was tried before, or did not fit into the message that it was due in. */
   atOnce: boolean;
@@ -73,7 +77,8 @@ export class Gathering {
   add(lease: Lease, deliveries: readonly Delivery[], now: number): void {
     for (const delivery of deliveries) {
       const key = groupKey(this.#settings.by, read({ ...delivery, id: delivery.eventId }));
-      const entry = { lease, delivery, from: Math.min(delivery.since, now), atOnce: delivery.attempts > 0 };
+      const atOnce = delivery.attempts > 0;
+      const entry = { lease, delivery, from: atOnce ? now : Math.min(delivery.since, now), atOnce };
       const entries = this.#groups.get(key);
       if (entries === undefined) this.#groups.set(key, [entry]);
       else entries.push(entry);
@@ -83,17 +88,19 @@ export class Gathering {
 
   /** Milliseconds until a parcel can be taken, 0 when one can; infinite when nothing waits for a time. */
   wait(now: number): number {
-    const first = this.#first(now);
+    const first = this.#first();
     if (first === null) return Number.POSITIVE_INFINITY;
     return this.room <= 0 ? 0 : Math.max(0, first.dueAt - now);
   }
 
   /** The parcel that has been due the longest. Its group sends nothing else until `ended`. */
   take(now: number): Parcel | null {
-    const first = this.#first(now);
+    const first = this.#first();
     if (first === null || (first.dueAt > now && this.room > 0)) return null;
     const { key, entries } = first;
-    const inOrder = entries.toSorted((a, b) => Number(b.atOnce) - Number(a.atOnce) || a.from - b.from);
+    const inOrder = entries.toSorted(
+      (a, b) => Number(b.atOnce) - Number(a.atOnce) || a.delivery.since - b.delivery.since,
+    );
     const held = inOrder.slice(0, this.#maxEvents);
     const rest = inOrder.slice(this.#maxEvents);
     for (const entry of rest) entry.atOnce = true;
@@ -111,30 +118,37 @@ export class Gathering {
 
   /** Everything that is held, of one shard or of all; it is not here any more. */
   release(shard: number | null): readonly Held[] {
+    return this.#release(({ lease }) => shard === null || lease.shard === shard);
+  }
+
+  /** The same with what was put in at `until` or before. */
+  releaseOld(until: number): readonly Held[] {
+    return this.#release(({ delivery }) => delivery.since <= until);
+  }
+
+  #release(fits: (entry: Entry) => boolean): readonly Held[] {
     const released: Held[] = [];
     for (const [key, entries] of [...this.#groups]) {
-      const [out, kept] = partition(entries, ({ lease }) => shard === null || lease.shard === shard);
+      const [out, kept] = partition(entries, fits);
       released.push(...out);
       this.#keep(key, kept, out);
     }
     return released;
   }
 
-  #first(
-    now: number,
-  ): { readonly key: string; readonly entries: readonly Entry[]; readonly dueAt: number } | null {
+  #first(): { readonly key: string; readonly entries: readonly Entry[]; readonly dueAt: number } | null {
     let first: { key: string; entries: readonly Entry[]; dueAt: number } | null = null;
     for (const [key, entries] of this.#groups) {
       if (this.#busy.has(key)) continue;
       let dueAt = Number.POSITIVE_INFINITY;
-      for (const entry of entries) dueAt = Math.min(dueAt, this.#dueAt(key, entry, now));
+      for (const entry of entries) dueAt = Math.min(dueAt, this.#dueAt(key, entry));
       if (first === null || dueAt < first.dueAt) first = { key, entries, dueAt };
     }
     return first;
   }
 
-  #dueAt(key: string, { delivery, from, atOnce }: Entry, now: number): number {
-    if (atOnce) return now;
+  #dueAt(key: string, { delivery, from, atOnce }: Entry): number {
+    if (atOnce) return from;
     const waited = from + this.#settings.wait;
     const sentAt = this.#sentAt.get(key);
     if (sentAt === undefined || ENDS.has(delivery.type)) return waited;
@@ -146,6 +160,17 @@ export class Gathering {
     if (kept.length === 0) this.#groups.delete(key);
     else this.#groups.set(key, kept);
   }
+}
+
+/** By the lease under which they were claimed, each in the order in which they are. */
+export function loadsOf(held: readonly Held[]): readonly Load[] {
+  const loads = new Map<Lease, Delivery[]>();
+  for (const { lease, delivery } of held) {
+    const deliveries = loads.get(lease);
+    if (deliveries === undefined) loads.set(lease, [delivery]);
+    else deliveries.push(delivery);
+  }
+  return [...loads].map(([lease, deliveries]) => ({ lease, deliveries }));
 }
 
 function groupKey(by: readonly GroupKey[], { project, instance, task }: Reading): string {

@@ -1,10 +1,9 @@
 import type { WebhookConfig } from "../config/config.ts";
 import type { Clock, Random } from "../ports/clock.ts";
-import type { Delivery } from "../ports/store.ts";
 import type { DeliveryFact } from "../ports/telemetry.ts";
 import type { Attempt } from "./attempt.ts";
 import { afterFailure, type Breaker, CLOSED } from "./breaker.ts";
-import { cappedRetryAfter, isOver, type SettlementContext } from "./settlement.ts";
+import { cappedRetryAfter, overUntil, type SettlementContext } from "./settlement.ts";
 import type { Verdict } from "./verdict.ts";
 
 type Failure = Extract<Verdict, { kind: "retry" }> & { readonly message: string };
@@ -49,15 +48,17 @@ export class Health {
   }
 
   /**
-   * Why the deliveries need no attempt any more, null while one of them does: a webhook that is down gets one
-   * request at a time, and the backlog behind it must not outlive its retry time.
+   * What needs no attempt any more while the webhook is down, and why: a webhook that is down gets one request at a
+   * time, and the backlog behind it must not outlive its retry time. Null while the webhook is not down.
    */
-  overdue(deliveries: readonly Delivery[]): string | null {
+  over(): { readonly until: number; readonly reason: string } | null {
     const failure = this.#lastFailure;
     if (!this.down || failure === null) return null;
     const context = { retry: this.#webhook.retry, now: this.#clock.now(), lastDownAt: this.#lastDownAt };
-    if (!deliveries.every(({ since }) => isOver(failure.group, since, context))) return null;
-    return `${failure.reason}: ${failure.message}, retry time ended`;
+    return {
+      until: overUntil(failure.group, context),
+      reason: `${failure.reason}: ${failure.message}, retry time ended`,
+    };
   }
 
   /** @param probe Whether the attempt began while the webhook was taken for down. */

@@ -51,7 +51,7 @@ export function settlementOf(
     case "disable":
       return { kind: "dead", reason: `${verdict.reason}: ${detail}` };
     case "retry": {
-      if (isOver(verdict.group, delivery.since, context))
+      if (delivery.since <= overUntil(verdict.group, context))
         return { kind: "dead", reason: `${verdict.reason}: ${detail}, retry time ended` };
       const own = context.breakerOpen ? 0 : backoff(delivery.attempts + 1, context.retry, context.random);
       return { kind: "retry", at: context.dueFrom + Math.max(own, context.held), reason: verdict.reason };
@@ -79,15 +79,15 @@ export function settlementsOf<T extends Pick<Delivery, "since" | "attempts">>(
 }
 
 /**
- * Whether an event's retry time has ended. The shorter time of refusals starts anew when the webhook was down:
- * a proxy in front of a receiver that comes back answers 404 for a moment, and must not cost the whole backlog.
+ * The retry time of events that were put in at this time or before has ended. The shorter time of refusals starts anew
+ * when the webhook was down: a proxy in front of a receiver that comes back answers 404 for a moment, and must not
+ * cost the whole backlog.
  */
-export function isOver(
+export function overUntil(
   group: "for" | "refused_for",
-  since: number,
-  context: Pick<SettlementContext, "retry" | "now" | "lastDownAt">,
-): boolean {
-  if (context.now - since >= context.retry.for) return true;
-  if (group === "for") return false;
-  return context.now - Math.max(since, context.lastDownAt ?? since) >= context.retry.refused_for;
+  { retry, now, lastDownAt }: Pick<SettlementContext, "retry" | "now" | "lastDownAt">,
+): number {
+  const refused = now - retry.refused_for;
+  const wasDown = lastDownAt !== null && lastDownAt > refused;
+  return group === "for" || wasDown ? now - retry.for : Math.max(refused, now - retry.for);
 }

@@ -8,9 +8,9 @@ import { Courier } from "./courier.ts";
 import type { Sender } from "./deliver.ts";
 import { DisableSwitch } from "./disable-switch.ts";
 import { DueShards, WHATEVER_IS_DUE } from "./due-shards.ts";
-import { Flights, type Load } from "./flights.ts";
+import { Flights } from "./flights.ts";
 import type { Format } from "./format.ts";
-import { Gathering, type Held } from "./gathering.ts";
+import { Gathering, loadsOf } from "./gathering.ts";
 import { Health } from "./health.ts";
 import { Pace } from "./pace.ts";
 import { Settler } from "./settler.ts";
@@ -38,8 +38,9 @@ const LOOK_AGAIN_MS = 4_000;
 /** A store that says "due" and gives nothing is not asked faster than this. */
 const EMPTY_CLAIM_MS = 100;
 const STOP_GRACE_MS = 200;
-/** Dead letters of a disabled webhook settled in one write. */
+/** Dead letters that need no attempt, settled in one write. */
 const BURIED_AT_ONCE = 100;
+const DISABLED = "disabled: the webhook is disabled";
 
 /**
  * Delivers what is pending for one webhook, from all shards of this replica: claims heads of lanes, sends at
@@ -64,6 +65,8 @@ export class WebhookWorker {
   #loop: Promise<void> = Promise.resolve();
   #claiming: { readonly shard: number; readonly ended: Promise<unknown> } | null = null;
   #saidDisabled = false;
+  /** Monotonic. */
+  #lookForOldAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: WorkerOptions) {
     const { webhook, format, notes, clock, random, emit } = options;
@@ -167,6 +170,7 @@ export class WebhookWorker {
   async #round(): Promise<number> {
     const { clock, leases } = this.#options;
     await this.#lookAtSwitch();
+    await this.#buryOld();
     const held = this.#switch.disabled ? 0 : this.#health.held();
     if (held > 0) return Math.min(held, LOOK_AGAIN_MS);
     for (const lease of this.#due.due(leases(), this.#time.now(), clock.monotonic())) {
@@ -205,7 +209,7 @@ export class WebhookWorker {
     const gathering = this.#gathering;
     if (gathering === null) return Number.POSITIVE_INFINITY;
     if (this.#switch.disabled) {
-      for (const load of loadsOf(gathering.release(null))) this.#courier.bury(load);
+      for (const load of loadsOf(gathering.release(null))) this.#courier.bury(load, DISABLED);
       return Number.POSITIVE_INFINITY;
     }
     for (;;) {
@@ -219,33 +223,65 @@ export class WebhookWorker {
     }
   }
 
+  /**
+   * What is past its retry time while the webhook is down becomes dead letters, many at a time and without an attempt,
+   * wherever it waits: one probe in minutes would not reach it. Not while anything is in flight, so that there is not
+   * more of it in memory than a batch of each shard.
+   */
+  async #buryOld(): Promise<void> {
+    const { outbox, clock, leases } = this.#options;
+    const over = this.#switch.disabled ? null : this.#health.over();
+    if (over === null || this.#flights.size > 0 || clock.monotonic() < this.#lookForOldAt) return;
+    const gathered = loadsOf(this.#gathering?.releaseOld(over.until) ?? []);
+    for (const load of gathered) this.#courier.bury(load, over.reason);
+    let found = gathered.length > 0;
+    for (const lease of this.#due.usable(leases())) {
+      if (this.#stopping.signal.aborted) return;
+      await this.#ask(lease, outbox.claimOld(lease, this.name, BURIED_AT_ONCE, over.until), (claimed) => {
+        const deliveries = this.#fresh(lease, claimed);
+        this.#courier.bury({ lease, deliveries }, over.reason);
+        if (deliveries.length > 0) found = true;
+      });
+    }
+    if (!found) this.#lookForOldAt = clock.monotonic() + LOOK_AGAIN_MS;
+  }
+
   async #claim(lease: Lease, limit: number): Promise<void> {
     const { outbox, clock } = this.#options;
     const bury = this.#switch.disabled;
     this.#due.asking(lease, clock.monotonic());
-    const claim = outbox.claim(lease, this.name, limit, bury ? WHATEVER_IS_DUE : this.#time.now());
-    this.#claiming = { shard: lease.shard, ended: claim.catch(() => undefined) };
-    const claimed = await claim.finally(() => {
+    const now = bury ? WHATEVER_IS_DUE : this.#time.now();
+    await this.#ask(lease, outbox.claim(lease, this.name, limit, now), ({ deliveries, nextDueAt }) => {
+      if (deliveries.length === limit) this.#due.answered(lease, Number.NEGATIVE_INFINITY);
+      else if (nextDueAt === null || deliveries.length > 0) this.#due.answered(lease, nextDueAt);
+      else this.#due.answered(lease, Math.max(nextDueAt, this.#time.now() + EMPTY_CLAIM_MS));
+      const fresh = this.#fresh(lease, deliveries);
+      if (bury) this.#courier.bury({ lease, deliveries: fresh }, DISABLED);
+      else if (this.#gathering === null)
+        for (const delivery of fresh) this.#courier.send([{ lease, deliveries: [delivery] }]);
+      // While the claim was under way the shard may have been given to another replica.
+      else if (this.#courier.isHeld(lease)) this.#gathering.add(lease, fresh, this.#time.now());
+    });
+  }
+
+  /** Waits for the answer to a claim and takes it on; the shard is not idle before. */
+  async #ask<T>(lease: Lease, claim: Promise<T | "fenced">, take: (claimed: T) => void): Promise<void> {
+    const taken = claim.then((claimed) => {
+      this.#settler.answered();
+      if (claimed === "fenced") this.#fenced(lease);
+      else take(claimed);
+    });
+    this.#claiming = { shard: lease.shard, ended: taken.catch(() => undefined) };
+    await taken.finally(() => {
       this.#claiming = null;
     });
-    this.#settler.answered();
-    if (claimed === "fenced") {
-      this.#fenced(lease);
-      return;
-    }
-    const { deliveries, nextDueAt } = claimed;
-    if (deliveries.length === limit) this.#due.answered(lease, Number.NEGATIVE_INFINITY);
-    else if (nextDueAt === null || deliveries.length > 0) this.#due.answered(lease, nextDueAt);
-    else this.#due.answered(lease, Math.max(nextDueAt, this.#time.now() + EMPTY_CLAIM_MS));
-    // One whose settlement got no answer can come again; its flight still settles it.
-    const fresh = deliveries.filter(
+  }
+
+  /** One whose settlement got no answer can come again; its flight still settles it. */
+  #fresh(lease: Lease, deliveries: readonly Delivery[]): readonly Delivery[] {
+    return deliveries.filter(
       (delivery) => !this.#flights.has(delivery) && !this.#gathering?.has(lease, delivery),
     );
-    if (bury) this.#courier.bury({ lease, deliveries: fresh });
-    else if (this.#gathering === null)
-      for (const delivery of fresh) this.#courier.send([{ lease, deliveries: [delivery] }]);
-    // While the claim was under way the shard may have been given to another replica.
-    else if (this.#courier.isHeld(lease)) this.#gathering.add(lease, fresh, this.#time.now());
   }
 
   #fenced(lease: Lease): void {
@@ -262,15 +298,4 @@ export class WebhookWorker {
     this.#due.wake(null);
     this.#options.emit({ kind: disabled ? "disabled" : "enabled", webhook: this.name });
   }
-}
-
-/** By the lease under which they were claimed, each in the order in which they are. */
-function loadsOf(held: readonly Held[]): readonly Load[] {
-  const loads = new Map<Lease, Delivery[]>();
-  for (const { lease, delivery } of held) {
-    const deliveries = loads.get(lease);
-    if (deliveries === undefined) loads.set(lease, [delivery]);
-    else deliveries.push(delivery);
-  }
-  return [...loads].map(([lease, deliveries]) => ({ lease, deliveries }));
 }

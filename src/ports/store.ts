@@ -114,8 +114,8 @@ export type Settlement =
 export interface Outbox {
   /**
    * Takes heads of lanes that are due and holds them until they are settled or the shard's next lease is
-   * acquired. Ones that were never tried come first, due whatever `now` is, as they were committed; then the
-   * ones to try again, the longest due first. `nextDueAt` is when to ask again if nothing else wakes the asker:
+   * acquired, the longest due first: so nothing is passed over for long, whatever comes in. One that was never tried
+   * is due since it was put in, whatever `now` is. `nextDueAt` is when to ask again if nothing else wakes the asker:
    * the least due time of what is not held, in the past where `limit` cut, null when nothing waits.
    */
   claim(
@@ -124,6 +124,16 @@ export interface Outbox {
     limit: number,
     now: number,
   ): Promise<{ readonly deliveries: readonly Delivery[]; readonly nextDueAt: number | null } | "fenced">;
+  /**
+   * Takes and holds heads of lanes that were put in at `until` or before, whatever their due time, the oldest first.
+   * Fewer than `limit`, or none, do not say that there are no more while others of them are held.
+   */
+  claimOld(
+    lease: Lease,
+    webhook: string,
+    limit: number,
+    until: number,
+  ): Promise<readonly Delivery[] | "fenced">;
   /**
    * Ends the hold. All of the deliveries or none; they are of the lease's shard and of one webhook. What this
    * lease does not hold is passed over. Each settlement but `delivered` adds one to the attempts.

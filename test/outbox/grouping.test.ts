@@ -255,6 +255,26 @@ describe("in a flood", () => {
     expect(messages().flat()).toHaveLength(2_500);
   });
 
+  test("a webhook that is down, with new groups all the time: each is tried again, and dead soon after its time", async () => {
+    receiver.otherwise(503);
+    const retry = { for: 2 * HOUR, refused_for: HOUR, min: 1_000, max: HOUR };
+    bench.start(grouped({ retry }));
+    for (let minute = 0; minute < 4 * 60; minute++) {
+      for (let n = 0; n < 3; n++) put(`e${minute}-${n}`, { instance: `i${minute}-${n}` });
+      const next = bench.clock.now() + 60_000;
+      await bench.advanceSending(() => bench.clock.now() >= next);
+      await bench.advanceSending(() =>
+        bench.outbox.rows.every(({ since }) => bench.clock.now() - since < retry.for + 10_000),
+      );
+      const oldest = Math.min(...bench.outbox.rows.map(({ since }) => since));
+      expect(bench.clock.now() - oldest).toBeLessThanOrEqual(retry.for + 10_000);
+    }
+    expect(bench.outbox.dead.length).toBeGreaterThan(3 * 119);
+    const tried = messages().flat();
+    expect(new Set(tried).size).toBeGreaterThan(20);
+    expect(tried.length - new Set(tried).size).toBeGreaterThan(10);
+  });
+
   test("a webhook that is down is probed with one message, and the rest follows", async () => {
     receiver.script(...Array.from({ length: 8 }, () => 503));
     bench.start(grouped());

@@ -164,6 +164,59 @@ describe("a webhook that is down", () => {
     expect(bench.of("breaker_closed")).toHaveLength(1);
   });
 
+  test("whatever comes in meanwhile, every event is a dead letter soon after its retry time, in any lane", async () => {
+    receiver.otherwise(503);
+    const retry = { for: 2 * HOUR, refused_for: HOUR, min: 1_000, max: HOUR };
+    bench.start(webhookConfig(receiver.url, { retry }));
+    const late = 10_000;
+    for (let minute = 0; minute < 6 * 60; minute++) {
+      // Three new lanes each minute, and one that grows: many more than the probes, one in five minutes.
+      for (let n = 0; n < 3; n++) bench.put(`lane ${minute} ${n}`, `event ${minute} ${n}`);
+      bench.put("steady", `steady ${minute}`);
+      const next = bench.clock.now() + 60_000;
+      await bench.advanceUntil(() => bench.clock.now() >= next);
+      await bench.advanceUntil(() => bench.outbox.held === 0);
+      const oldest = Math.min(...bench.outbox.rows.map(({ since }) => since));
+      expect(bench.clock.now() - oldest).toBeLessThanOrEqual(retry.for + late);
+    }
+    expect(bench.outbox.dead.length).toBeGreaterThan(4 * 239);
+    expect(receiver.requests.length).toBeLessThan(200);
+    const steady = bench.of("dead").filter(({ eventId }) => eventId.startsWith("steady"));
+    expect(steady.map(({ eventId }) => eventId)).toEqual(steady.map((_, n) => `steady ${n}`));
+    receiver.otherwise(204);
+    await bench.advanceUntil(() => bench.outbox.rows.length === 0);
+    expect(bench.outbox.dead.length + bench.outbox.delivered.length).toBe(4 * 6 * 60);
+  });
+
+  test("is probed with what has been due the longest, not with what came last", async () => {
+    receiver.otherwise(503);
+    bench.start(webhookConfig(receiver.url));
+    for (let n = 0; n < 4; n++) bench.put(`lane ${n}`, `event ${n}`);
+    await bench.advanceUntil(() => bench.of("attempt").length === 4);
+    for (let n = 4; bench.of("attempt").length < 40; n++) {
+      bench.put(`lane ${n}`, `event ${n}`);
+      const { length } = bench.of("attempt");
+      await bench.advanceUntil(() => bench.of("attempt").length > length);
+    }
+    const tried = bodies().slice(4);
+    expect(tried.filter((body) => Number(body.split(" ")[1]) < 4).length).toBeGreaterThanOrEqual(4);
+    expect(new Set(tried).size).toBeGreaterThan(10);
+  });
+
+  test("does not need a request or a probe's wait for each of many whose time has ended", async () => {
+    receiver.otherwise("reset");
+    const retry = { for: HOUR, refused_for: HOUR, min: 1_000, max: HOUR };
+    bench.start(webhookConfig(receiver.url, { retry }));
+    bench.leases = [lease(0), lease(1)];
+    const began = bench.clock.now();
+    for (let n = 0; n < 3_000; n++)
+      bench.outbox.put(n % 2, ["ops"], { lane: `lane ${n}`, body: `event ${n}` }, began);
+    await bench.advanceUntil(() => bench.of("dead").length === 3_000);
+    expect(bench.clock.now() - began).toBeLessThanOrEqual(HOUR + 10_000);
+    expect(receiver.requests.length).toBeLessThan(60);
+    expect(bench.outbox.claims.length).toBeLessThan(200);
+  });
+
   test("is not taken for down any more when one that was on its way is answered", async () => {
     const late = Promise.withResolvers<number>();
     receiver.script(late.promise, 503, 503, 503);

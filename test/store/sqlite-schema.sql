@@ -1,4 +1,4 @@
--- version 2
+-- version 3
 
 CREATE TABLE dead_letter (
   shard INTEGER NOT NULL,
@@ -82,6 +82,8 @@ CREATE TABLE task (
   state TEXT NOT NULL,
   PRIMARY KEY (shard, instance, id)
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX delivery_age ON delivery (shard, webhook, since) WHERE due_at IS NOT NULL;
 
 CREATE INDEX delivery_due ON delivery (shard, webhook, due_at, seq) WHERE due_at IS NOT NULL;
 

@@ -12,14 +12,18 @@ import type {
 
 interface Row extends Delivery {
   attempts: number;
-  due: number;
+  /** Null before the first attempt: due whatever the clock says. */
+  due: number | null;
   held: boolean;
 }
 
 /** What is to happen to the next calls of one operation. */
 export type Fault = "throw" | "throw after" | "fenced";
 
-/** The outbox's contract in memory, with faults on demand, for tests of what stands above it. One process, no durability. */
+/**
+ * The outbox's contract in memory, with faults on demand, for tests of what stands above it. One process, no durability.
+ * What the stores promise of claims and settlements holds here too, by the same contract.
+ */
 export class MemoryOutbox implements Outbox {
   rows: Row[] = [];
   dead: DeadLetter[] = [];
@@ -27,6 +31,7 @@ export class MemoryOutbox implements Outbox {
   readonly claims: { readonly shard: number; readonly webhook: string; readonly limit: number }[] = [];
   /** Holds back the answers to claims, which have taken effect, until it resolves. */
   claimGate: Promise<void> | null = null;
+  readonly #fences = new Map<number, number>();
   readonly #faults: Record<"claim" | "settle", Fault[]> = { claim: [], settle: [] };
   #watchers: (() => void)[] = [];
 
@@ -47,7 +52,7 @@ export class MemoryOutbox implements Outbox {
         body,
         attempts: 0,
         since: now,
-        due: now,
+        due: null,
         held: false,
       });
     }
@@ -71,6 +76,14 @@ export class MemoryOutbox implements Outbox {
     for (const row of this.rows) if (row.shard === shard) row.held = false;
   }
 
+  /** A new lease of the shard: the one before it is refused from now on. */
+  acquire(shard: number, owner: string): Lease {
+    const fence = (this.#fences.get(shard) ?? 0) + 1;
+    this.#fences.set(shard, fence);
+    this.freeHolds(shard);
+    return { shard, owner, fence };
+  }
+
   /** Resolves at the next settlement. */
   changed(): Promise<void> {
     return new Promise((resolve) => this.#watchers.push(resolve));
@@ -79,19 +92,25 @@ export class MemoryOutbox implements Outbox {
   async claim(lease: Lease, webhook: string, limit: number, now: number) {
     const fault = this.#faults.claim.shift();
     if (fault === "throw") throw new Error("claim failed");
-    if (fault === "fenced") return "fenced" as const;
+    if (fault === "fenced" || this.#isOver(lease)) return "fenced" as const;
     this.claims.push({ shard: lease.shard, webhook, limit });
-    const heads = this.#heads(lease.shard, webhook).filter((row) => !row.held);
-    const due = heads.filter((row) => row.due <= now).sort((a, b) => a.due - b.due);
-    const deliveries = due.slice(0, limit);
-    for (const row of deliveries) row.held = true;
-    const rest = heads.filter((row) => !row.held).map((row) => row.due);
-    const answer = {
-      deliveries: deliveries.map(({ due: _due, held: _held, ...delivery }): Delivery => delivery),
-      nextDueAt: rest.length === 0 ? null : Math.min(...rest),
-    };
+    const since = (row: Row) => row.due ?? row.since;
+    const due = this.#heads(lease.shard, webhook)
+      .filter((row) => (row.due ?? 0) <= now)
+      .sort((a, b) => since(a) - since(b));
+    const deliveries = this.#hold(due.slice(0, limit));
+    const rest = this.#heads(lease.shard, webhook).map((row) => row.due ?? 0);
+    const answer = { deliveries, nextDueAt: rest.length === 0 ? null : Math.min(...rest) };
     await this.claimGate;
     return answer;
+  }
+
+  async claimOld(lease: Lease, webhook: string, limit: number, until: number) {
+    if (this.#isOver(lease)) return "fenced" as const;
+    const old = this.#heads(lease.shard, webhook)
+      .filter((row) => row.since <= until)
+      .sort((a, b) => a.since - b.since);
+    return this.#hold(old.slice(0, limit));
   }
 
   async settle(
@@ -103,10 +122,15 @@ export class MemoryOutbox implements Outbox {
   ): Promise<"ok" | "fenced"> {
     const fault = this.#faults.settle.shift();
     if (fault === "throw") throw new Error("settle failed");
-    if (fault === "fenced") return "fenced";
-    for (const { eventId } of deliveries) {
+    if (fault === "fenced" || this.#isOver(lease)) return "fenced";
+    for (const { eventId, lane } of deliveries) {
       const row = this.rows.find(
-        (one) => one.webhook === webhook && one.eventId === eventId && one.shard === lease.shard,
+        (one) =>
+          one.held &&
+          one.webhook === webhook &&
+          one.shard === lease.shard &&
+          one.lane === lane &&
+          one.eventId === eventId,
       );
       if (row === undefined) continue;
       row.held = false;
@@ -128,7 +152,7 @@ export class MemoryOutbox implements Outbox {
 
   async counts(shard: number): Promise<readonly OutboxCount[]> {
     const names = new Set([...this.rows, ...this.dead].map(({ webhook }) => webhook));
-    return [...names].map((webhook) => {
+    const counts = [...names].map((webhook) => {
       const rows = this.rows.filter((row) => row.webhook === webhook && row.shard === shard);
       return {
         webhook,
@@ -137,6 +161,7 @@ export class MemoryOutbox implements Outbox {
         dead: this.dead.filter((letter) => letter.webhook === webhook).length,
       };
     });
+    return counts.filter(({ pending, dead }) => pending + dead > 0);
   }
 
   async deadLetters(): Promise<DeadLetterPage> {
@@ -169,11 +194,24 @@ export class MemoryOutbox implements Outbox {
     return "ok";
   }
 
+  #isOver({ shard, fence }: Lease): boolean {
+    return fence < (this.#fences.get(shard) ?? 0);
+  }
+
+  #hold(rows: readonly Row[]): readonly Delivery[] {
+    return rows.map((row) => {
+      row.held = true;
+      const { due: _due, held: _held, ...delivery } = row;
+      return delivery;
+    });
+  }
+
+  /** Those that nobody holds. */
   #heads(shard: number, webhook: string): readonly Row[] {
     const heads = new Map<string, Row>();
     for (const row of this.rows)
       if (row.shard === shard && row.webhook === webhook && !heads.has(row.lane)) heads.set(row.lane, row);
-    return [...heads.values()];
+    return [...heads.values()].filter((row) => !row.held);
   }
 }
 

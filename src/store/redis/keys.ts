@@ -77,7 +77,7 @@ export interface ShardKeys {
   held(webhook: string): string;
   /** seq to dead letter. */
   dead(webhook: string): string;
-  /** seq of what is pending, by since. */
+  /** seq and lane of what is pending, by since. */
   ages(webhook: string): string;
 }
 

@@ -49,6 +49,51 @@ export function redisOutbox(client: Client, keys: Keys, run: Run, shards: number
     return letters;
   }
 
+  async function takeHeads(
+    lease: Lease,
+    webhook: string,
+    limit: number,
+    {
+      now,
+      until,
+    }: { readonly now: number; readonly until?: never } | { readonly now?: never; readonly until: number },
+  ) {
+    const at = keys.shard(lease.shard);
+    const hold = known(lease, webhook);
+    const { unsure } = hold;
+    // Until the answer is here, it is not known what this claim holds.
+    hold.unsure = true;
+    const answer = (await run(
+      "claim",
+      [at.meta, at.events, at.lanes(webhook), at.due(webhook), at.held(webhook), at.ages(webhook)],
+      [
+        ...[lease.owner, lease.fence, webhook, limit, now ?? "", until ?? ""],
+        ...[unsure ? 1 : 0, ...(unsure ? hold.lanes : [])],
+      ],
+    )) as (string | number)[];
+    hold.unsure = false;
+    const [code, next = "", ...rows] = answer;
+    if (code !== 0) return "fenced" as const;
+    const deliveries: Delivery[] = [];
+    for (let place = 0; place < rows.length; place += 4) {
+      const [lane = "", event = "", attempts = 0, since = 0] = rows.slice(place, place + 4);
+      const { id: eventId, type, body } = decodeEvent(String(event));
+      hold.lanes.add(String(lane));
+      const { shard } = lease;
+      deliveries.push({
+        shard,
+        webhook,
+        lane: String(lane),
+        eventId,
+        type,
+        body,
+        attempts: Number(attempts),
+        since: Number(since),
+      });
+    }
+    return { deliveries, nextDueAt: next === "" ? null : Number(next) };
+  }
+
   /** Gives the wanted letters to a script, some at a time; the ids of those that were there. */
   async function take(
     ids: readonly string[] | null,
@@ -85,37 +130,12 @@ export function redisOutbox(client: Client, keys: Keys, run: Run, shards: number
 
   return {
     async claim(lease, webhook, limit, now) {
-      const at = keys.shard(lease.shard);
-      const hold = known(lease, webhook);
-      const { unsure } = hold;
-      // Until the answer is here, it is not known what this claim holds.
-      hold.unsure = true;
-      const answer = (await run(
-        "claim",
-        [at.meta, at.events, at.lanes(webhook), at.due(webhook), at.held(webhook)],
-        [lease.owner, lease.fence, webhook, limit, now, unsure ? 1 : 0, ...(unsure ? hold.lanes : [])],
-      )) as (string | number)[];
-      hold.unsure = false;
-      const [code, next = "", ...rows] = answer;
-      if (code !== 0) return "fenced";
-      const deliveries: Delivery[] = [];
-      for (let place = 0; place < rows.length; place += 4) {
-        const [lane = "", event = "", attempts = 0, since = 0] = rows.slice(place, place + 4);
-        const { id: eventId, type, body } = decodeEvent(String(event));
-        hold.lanes.add(String(lane));
-        const { shard } = lease;
-        deliveries.push({
-          shard,
-          webhook,
-          lane: String(lane),
-          eventId,
-          type,
-          body,
-          attempts: Number(attempts),
-          since: Number(since),
-        });
-      }
-      return { deliveries, nextDueAt: next === "" ? null : Number(next) };
+      return takeHeads(lease, webhook, limit, { now });
+    },
+
+    async claimOld(lease, webhook, limit, until) {
+      const taken = await takeHeads(lease, webhook, limit, { until });
+      return taken === "fenced" ? taken : taken.deliveries;
     },
 
     async settle(lease, webhook, deliveries, settlement, now) {

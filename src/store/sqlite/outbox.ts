@@ -16,10 +16,13 @@ interface HeadRow {
 }
 
 export function sqliteOutbox(db: Database, rows: ShardRows, events: EventWriter): Outbox {
-  const heads = db.prepare<HeadRow>(
-    `SELECT lane, seq, due_at, attempts, since FROM delivery
-     WHERE shard = ? AND webhook = ? AND due_at IS NOT NULL ORDER BY due_at, seq`,
-  );
+  const heads = (which: string) =>
+    db.prepare<HeadRow>(
+      `SELECT lane, seq, due_at, attempts, since FROM delivery WHERE shard = ? AND webhook = ? AND ${which}`,
+    );
+  const neverTried = heads("due_at = 0 ORDER BY seq");
+  const toTryAgain = heads("due_at > 0 ORDER BY due_at, seq");
+  const old = heads("due_at IS NOT NULL AND since <= ? ORDER BY since");
   const content = db.prepare<{ id: string; type: EventType; body: string }>(
     "SELECT id, type, body FROM event WHERE seq = ?",
   );
@@ -34,28 +37,50 @@ export function sqliteOutbox(db: Database, rows: ShardRows, events: EventWriter)
   const prune = sqlitePruner(db, events);
   const holds = new Holds();
 
-  function claimed(lease: Lease, webhook: string, limit: number, now: number) {
+  /** Takes of the heads until `ends` says so of one; gives what it took, and the one at which it ended. */
+  function take(
+    lease: Lease,
+    webhook: string,
+    rows: Iterable<HeadRow>,
+    ends: (head: HeadRow, taken: number) => boolean,
+  ): { readonly deliveries: readonly Delivery[]; readonly next: HeadRow | null } {
     const held = holds.of(lease, webhook);
     const deliveries: Delivery[] = [];
-    let nextDueAt: number | null = null;
-    for (const { lane, seq, due_at, attempts, since } of heads.iterate(lease.shard, webhook)) {
+    for (const head of rows) {
+      const { lane, seq, attempts, since } = head;
       if (held.has(lane)) continue;
-      if (due_at > now || deliveries.length >= limit) {
-        nextDueAt = due_at;
-        break;
-      }
+      if (ends(head, deliveries.length)) return { deliveries, next: head };
       const event = content.get(seq);
       if (event === undefined) continue;
       const { id: eventId, type, body } = event;
       deliveries.push({ shard: lease.shard, webhook, lane, eventId, type, body, attempts, since });
       held.set(lane, { seq, eventId });
     }
-    return { deliveries, nextDueAt };
+    return { deliveries, next: null };
   }
 
   return {
     async claim(lease, webhook, limit, now) {
-      return db.read(() => (rows.holds(lease) ? claimed(lease, webhook, limit, now) : "fenced"));
+      return db.read(() => {
+        if (!rows.holds(lease)) return "fenced";
+        const { shard } = lease;
+        const inTurn = longestDueFirst(
+          neverTried.iterate(shard, webhook),
+          toTryAgain.iterate(shard, webhook),
+          now,
+        );
+        const ends = ({ due_at }: HeadRow, taken: number) => due_at > now || taken >= limit;
+        const { deliveries, next } = take(lease, webhook, inTurn, ends);
+        return { deliveries, nextDueAt: next?.due_at ?? null };
+      });
+    },
+
+    async claimOld(lease, webhook, limit, until) {
+      return db.read(() => {
+        if (!rows.holds(lease)) return "fenced";
+        const rowsUntil = old.iterate(lease.shard, webhook, until);
+        return take(lease, webhook, rowsUntil, (_, taken) => taken >= limit).deliveries;
+      });
     },
 
     async settle(lease, webhook, deliveries, settlement, now) {
@@ -89,6 +114,33 @@ export function sqliteOutbox(db: Database, rows: ShardRows, events: EventWriter)
       });
     },
   };
+}
+
+/** One that was never tried is due since it was put in, whatever `now` is: before all that is not due yet. */
+function* longestDueFirst(
+  neverTried: Iterable<HeadRow>,
+  toTryAgain: Iterable<HeadRow>,
+  now: number,
+): Generator<HeadRow> {
+  const [fresh, again] = [neverTried[Symbol.iterator](), toTryAgain[Symbol.iterator]()];
+  try {
+    let [first, second] = [fresh.next(), again.next()];
+    while (!first.done || !second.done) {
+      if (
+        second.done ||
+        (!first.done && (second.value.due_at > now || first.value.since < second.value.due_at))
+      ) {
+        yield first.value;
+        first = fresh.next();
+      } else {
+        yield second.value;
+        second = again.next();
+      }
+    }
+  } finally {
+    fresh.return?.();
+    again.return?.();
+  }
 }
 
 type Settle = (

@@ -4,7 +4,10 @@ import type {
   DeadLetter,
   EventWrite,
   Lease,
+  Leases,
+  Outbox,
   Settlement,
+  StateStore,
   Store,
   WriteResult,
 } from "../../../src/ports/store.ts";
@@ -18,6 +21,13 @@ export interface OpenedStore {
   second(): Promise<Store>;
   /** Closes every handle and removes what was stored. */
   dispose(): Promise<void>;
+}
+
+/** What takes events in and gives their deliveries out. */
+export interface Claims {
+  readonly outbox: Outbox;
+  readonly leases: Pick<Leases, "acquire">;
+  readonly state: Pick<StateStore, "commit">;
 }
 
 export type OpenStore = () => Promise<OpenedStore>;
@@ -44,7 +54,11 @@ export const HOSTILE_TEXTS = [
   "n".repeat(10_000),
 ] as const;
 
-export async function leaseOf(store: Store, shard = 1, member = "replica-a"): Promise<Lease> {
+export async function leaseOf(
+  store: Pick<Claims, "leases">,
+  shard = 1,
+  member = "replica-a",
+): Promise<Lease> {
   const lease = await store.leases.acquire(shard, member, TTL);
   if (lease === null) throw new Error(`no lease on shard ${shard}`);
   return lease;
@@ -220,14 +234,18 @@ export const batch = (part: Partial<Batch> = {}): Batch => ({
 });
 
 /** Commits events alone, of no instance. */
-export async function put(store: Store, lease: Lease | null, ...events: EventWrite[]): Promise<WriteResult> {
+export async function put(
+  store: Pick<Claims, "state">,
+  lease: Lease | null,
+  ...events: EventWrite[]
+): Promise<WriteResult> {
   const shard = lease?.shard ?? 1;
   return store.state.commit(lease, batch({ shard, key: "p1/none", record: null, events }));
 }
 
 /** Ids that a claim takes, `fenced` where it was refused. */
 export async function claimIds(
-  store: Store,
+  store: Pick<Claims, "outbox">,
   lease: Lease,
   now = T0,
   { webhook = "ops", limit = 100 } = {},
@@ -247,7 +265,7 @@ export const retryAt = (at: number): Settlement => ({ kind: "retry", at, reason:
 
 /** Settles what is held under the lane `lane-1` unless told otherwise. */
 export const settle = (
-  store: Store,
+  store: Pick<Claims, "outbox">,
   lease: Lease,
   eventId: string,
   settlement: Settlement,
@@ -255,7 +273,7 @@ export const settle = (
 ) => store.outbox.settle(lease, webhook, [{ eventId, lane }], settlement, now);
 
 /** All of them, in pages that are shorter than anybody would ask for. */
-export async function deadLetters(store: Store): Promise<readonly DeadLetter[]> {
+export async function deadLetters(store: Pick<Claims, "outbox">): Promise<readonly DeadLetter[]> {
   const letters: DeadLetter[] = [];
   for (let after: string | null | undefined; after !== null; ) {
     const page = await store.outbox.deadLetters({ limit: 2, ...(after === undefined ? {} : { after }) });

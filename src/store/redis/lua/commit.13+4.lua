@@ -62,7 +62,7 @@ local function enqueue(place, lane, seq, id, since)
   rows[#rows + 1] = {seq, id, 0, since}
   redis.call('HSET', KEYS[place], lane, cjson.encode(rows))
   if #rows == 1 then redis.call('ZADD', KEYS[place + 1], seq, lane) end
-  redis.call('ZADD', KEYS[place + 3], since, seq)
+  redis.call('ZADD', KEYS[place + 3], since, string.format('%d ', seq) .. lane)
 end
 for _ = 1, tonumber(ARGV[12]) do
   local field, id, event, facts, time, lane = take(), take(), take(), take(), tonumber(take()), take()

@@ -16,7 +16,7 @@ for place = 2, #ARGV do
     rows[#rows + 1] = {tonumber(ARGV[place]), letter[6], 0, tonumber(ARGV[1])}
     redis.call('HSET', KEYS[2], lane, cjson.encode(rows))
     if #rows == 1 then redis.call('ZADD', KEYS[3], ARGV[place], lane) end
-    redis.call('ZADD', KEYS[5], ARGV[1], ARGV[place])
+    redis.call('ZADD', KEYS[5], ARGV[1], ARGV[place] .. ' ' .. lane)
     found[#found + 1] = ARGV[place]
   end
 end

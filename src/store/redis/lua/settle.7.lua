@@ -25,7 +25,7 @@ for place = 8, #ARGV, 2 do
       redis.call('ZADD', KEYS[3], ARGV[5], lane)
     else
       local seq = head[1]
-      redis.call('ZREM', KEYS[6], seq)
+      redis.call('ZREM', KEYS[6], string.format('%d ', seq) .. lane)
       if kind == 'dead' then
         redis.call('HSET', KEYS[5], seq, cjson.encode({lane, tonumber(ARGV[7]), head[4], head[3] + 1, ARGV[6], id}))
       elseif redis.call('HINCRBY', KEYS[7], seq, -1) <= 0 then
