@@ -59,10 +59,29 @@ async function* pagesOf(outbox: Outbox): AsyncGenerator<readonly DeadLetter[], v
 /** Puts dead letters back, all without ids; the daemon delivers them. */
 export async function replayDeadLetters(ids: readonly string[], args: ConfigArgs, io: Io): Promise<ExitCode> {
   const { config } = await mustLoad(args, io);
-  const found = await withStore(config, ({ outbox }) =>
-    outbox.replay(ids.length === 0 ? null : ids, systemClock.now()),
-  );
-  return told(io, ids, found, "put back for delivery");
+  return withStore(config, async ({ outbox }) => {
+    const webhooks = await webhooksOf(outbox, ids);
+    const found = await outbox.replay(ids.length === 0 ? null : ids, systemClock.now());
+    const configured = new Set(config.webhooks.map(({ name }) => name));
+    for (const name of webhooks) {
+      if (configured.has(name)) continue;
+      io.err(
+        `webhook ${name} is not configured: what is put back for it waits for an hour, then it is dead again`,
+      );
+    }
+    return told(io, ids, found, "put back for delivery");
+  });
+}
+
+/** Of these letters, or of all without ids. */
+async function webhooksOf(outbox: Outbox, ids: readonly string[]): Promise<ReadonlySet<string>> {
+  const wanted = new Set(ids);
+  const webhooks = new Set<string>();
+  for await (const letters of pagesOf(outbox)) {
+    for (const { eventId, webhook } of letters)
+      if (ids.length === 0 || wanted.has(eventId)) webhooks.add(webhook);
+  }
+  return webhooks;
 }
 
 /** Forgets dead letters. */

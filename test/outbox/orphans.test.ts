@@ -109,7 +109,7 @@ test("counts are told of configured webhooks alone, and dead letters of the othe
   ]);
 });
 
-test("in the daemon: said in the log once, listed, and delivered by a replay when the webhook is back", {
+test("in the daemon: said in the log once, listed, and delivered after a replay when the webhook is back", {
   timeout: 90_000,
 }, async () => {
   await using inbox = await Inbox.start();
@@ -139,9 +139,16 @@ test("in the daemon: said in the log once, listed, and delivered by a replay whe
     dead_letters: [{ webhook: "renamed", type: "task.failed", reason: REASON }],
   });
 
+  // Put back while it is not there, they wait again.
+  const without = await folder.write("without.yaml", { ...config, webhooks: [] });
+  const early = await runCli(["dead-letters", "replay", "--config", without]);
+  expect(early).toMatchObject({
+    code: 0,
+    stdout: "1 event put back for delivery\n",
+    stderr: expect.stringMatching(/^webhook renamed is not configured: /),
+  });
   inbox.answer = () => 204;
   await app.reload(config);
-  expect(await runCli(["dead-letters", "replay", "--config", path])).toMatchObject({ code: 0 });
   const event = await inbox.event("task.failed");
   expect(event.id).toBe(inbox.letters[0]?.id);
 });
