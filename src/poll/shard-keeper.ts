@@ -86,9 +86,15 @@ export class ShardKeeper {
   async #tick(): Promise<void> {
     this.dropExpired();
     const { leases, member, ttl, shards } = this.#options;
-    // A replica that stops must not announce itself again.
-    if (!this.#stopping) this.#members = await leases.join(member, ttl);
-    await this.#renew();
+    // In one turn: what is held must be renewed in good time, also when more is taken from a store that is slow.
+    const [joined, renewed] = await Promise.allSettled([
+      // A replica that stops must not announce itself again.
+      this.#stopping ? this.#members : leases.join(member, ttl),
+      this.#renew(),
+    ]);
+    if (joined.status === "rejected") throw joined.reason;
+    if (renewed.status === "rejected") throw renewed.reason;
+    this.#members = joined.value;
     if (this.#stopping) return;
     const share = shareOf(member, this.#members, shards);
     const surplus = this.#owned.size - share;
