@@ -36,6 +36,8 @@ export interface EventStreamOptions {
 interface Client {
   readonly out: ServerResponse;
   readonly types: ReadonlySet<string> | null;
+  /** False once the credentials that it came with are not the ones any more. */
+  readonly mayAsk: () => boolean;
   /** Of the last event that was written. */
   cursor: string;
   /** Monotonic; null while it takes what it gets. */
@@ -68,7 +70,8 @@ export function eventStream(app: FastifyInstance, options: EventStreamOptions): 
     for (const [name, value] of Object.entries(headers)) if (value !== undefined) out.setHeader(name, value);
     out.write(`retry: ${RETRY_MS}\n\n`);
     if (stopping.aborted) return out.end();
-    streams.add({ out, types: type && new Set(type), cursor, blockedSince: null });
+    const types = type && new Set(type);
+    streams.add({ out, types, mayAsk: () => request.mayAsk(), cursor, blockedSince: null });
   });
 
   stopping.addEventListener("abort", () => streams.end(), { once: true });
@@ -125,7 +128,10 @@ class Streams {
       }
       if (clock.monotonic() - heardAt >= HEARTBEAT_MS) {
         heardAt = clock.monotonic();
-        for (const { out } of this.#clients) out.write(": still here\n\n");
+        for (const { out, mayAsk } of this.#clients) {
+          if (mayAsk()) out.write(": still here\n\n");
+          else out.end();
+        }
       }
       await clock.sleep(LOOK_MS, stopping).catch(() => {});
     }

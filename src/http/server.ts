@@ -1,7 +1,7 @@
 import { createServer, type Server } from "node:http";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
-import Fastify, { type FastifyInstance, type FastifyReply } from "fastify";
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import type { ServerConfig } from "../config/config.ts";
 import { StoreError, UsageError } from "../errors.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -18,6 +18,8 @@ declare module "fastify" {
   interface FastifyRequest {
     /** Who asks, where `auth` is set and was kept; `user` is null where the credentials name nobody. */
     caller: { readonly user: string | null } | null;
+    /** Does it have the credentials that are wanted now? For an answer that goes on while they may change. */
+    mayAsk(): boolean;
   }
 }
 
@@ -88,7 +90,14 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
       (reply as FastifyReply).code(statusCode).headers(HEADERS).send({ error: message }),
   });
 
+  const needsAuth = ({ routeOptions }: FastifyRequest): boolean => {
+    const { access } = routeOptions.config;
+    return auth !== null && access !== "open" && (access !== "metrics" || settings.metrics_auth);
+  };
   app.decorateRequest("caller", null);
+  app.decorateRequest("mayAsk", function () {
+    return !needsAuth(this) || auth?.accepts(this.headers.authorization) === true;
+  });
   const allowed = allowedMethods(app);
   app.addHook("onRequest", async (request, reply) => {
     reply.headers(HEADERS);
@@ -97,16 +106,11 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
     if (request.method === "POST" && site !== undefined && site !== "same-origin" && site !== "none") {
       return reply.code(403).send({ error: "requests from other sites are refused" });
     }
-    const { access } = request.routeOptions.config;
-    if (auth === null || access === "open" || (access === "metrics" && !settings.metrics_auth)) return;
-    if (auth.accepts(request.headers.authorization)) {
-      request.caller = auth;
-      return;
+    if (!request.mayAsk()) {
+      const challenges = [...(auth?.challenges ?? [])];
+      return reply.code(401).header("www-authenticate", challenges).send({ error: "unauthorized" });
     }
-    return reply
-      .code(401)
-      .header("www-authenticate", [...auth.challenges])
-      .send({ error: "unauthorized" });
+    request.caller = needsAuth(request) ? auth : null;
   });
   app.addHook("onResponse", async () => {
     // A connection whose answer had begun before the end becomes idle only now.

@@ -1,8 +1,9 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import { afterEach, describe, expect, onTestFinished, test } from "vitest";
+import { Secret } from "../../src/config/secret.ts";
 import { eventStream } from "../../src/http/event-stream.ts";
-import { createHttpServer, type HttpServer } from "../../src/http/server.ts";
+import { createHttpServer, type HttpServer, type HttpSettings } from "../../src/http/server.ts";
 import type { Clock } from "../../src/ports/clock.ts";
 import { DEMO_KEY, type Simulator, startSimulator } from "../../src/simulator/server.ts";
 import type { Api, EventsJson } from "../../src/views/api.ts";
@@ -16,6 +17,13 @@ import { RedisServer } from "../support/redis.ts";
 import { RunningApp } from "../support/running-app.ts";
 import { watchConfig } from "../support/watch-config.ts";
 
+const SETTINGS: HttpSettings = {
+  listen: { host: "127.0.0.1", port: 0 },
+  tls: null,
+  auth: null,
+  metrics_auth: true,
+  reload: false,
+};
 const STREAM = "/api/v1/events/stream";
 
 const resources: AsyncDisposable[] = [];
@@ -155,13 +163,7 @@ describe("a stream", () => {
   async function serve(api: Pick<Api, "events" | "newestEvents">, clock: Clock) {
     const stop = new AbortController();
     const server: HttpServer = await createHttpServer({
-      settings: {
-        listen: { host: "127.0.0.1", port: 0 },
-        tls: null,
-        auth: null,
-        metrics_auth: true,
-        reload: false,
-      },
+      settings: SETTINGS,
       clock,
       metrics: async () => [],
       ready: () => ({ ok: true, reasons: [] }),
@@ -232,6 +234,21 @@ describe("a stream", () => {
     await clock.advance(61_000);
     await source.until(() => source.comments.length >= 3);
     expect(source.events).toEqual([]);
+  });
+
+  test("ends soon after its credentials were changed", async () => {
+    const clock = new ManualClock();
+    const auth = (token: string) => ({ auth: { kind: "bearer" as const, token: new Secret(token) } });
+    const { server, url } = await serve(endless(0, 0), clock);
+    server.update({ ...SETTINGS, ...auth("old") });
+    const headers = { authorization: "Bearer old" };
+    const source = use(await EventSource.open(`${url}${STREAM}`, headers));
+    await clock.advance(20_000);
+    await source.until(() => source.comments.length > 0);
+    server.update({ ...SETTINGS, ...auth("new") });
+    await clock.advance(20_000);
+    await source.until(() => source.ended);
+    await expect(EventSource.open(`${url}${STREAM}`, headers)).rejects.toThrow("401");
   });
 
   test("is one of at most 64; a client that leaves makes room", async () => {
