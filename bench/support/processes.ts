@@ -21,9 +21,9 @@ export class Processes implements AsyncDisposable {
     if (status !== 0) throw new Error("the build failed");
   }
 
-  /** A script of bench/. Resolves with its first line of output. */
+  /** A script of bench/, which ends by itself when we are gone. Resolves with its first line of output. */
   async script(path: string): Promise<{ readonly child: ChildProcess; readonly line: string }> {
-    const child = this.#spawn([path], { stdio: ["ignore", "pipe", "inherit"] });
+    const child = this.#spawn([path], { stdio: ["ignore", "pipe", "inherit", "ipc"] });
     return { child, line: await firstLine(child) };
   }
 
