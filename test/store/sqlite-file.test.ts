@@ -94,6 +94,29 @@ test("the schema is the one that was reviewed", async () => {
   await expect(schema).toMatchFileSnapshot("sqlite-schema.sql");
 });
 
+test("a file of the first schema is brought up to date, with all that is in it", async () => {
+  const path = join(scratch.folder(), "taskwatch.db");
+  const first = new URL("../../src/store/sqlite/migrations/0001.sql", import.meta.url);
+  edit(
+    path,
+    `${readFileSync(first, "utf8")}; PRAGMA application_id = ${0x646d7354}; PRAGMA user_version = 1`,
+  );
+  edit(
+    path,
+    `INSERT INTO shard VALUES (0, NULL, 0, 0), (1, NULL, 0, 0), (2, NULL, 0, 0), (3, NULL, 0, 0);
+     INSERT INTO event VALUES (7, 1, 'p1/i1', 't1', 'evt_1', 'task.failed', 1000, 1, '{}');
+     INSERT INTO delivery VALUES (1, 'ops', 'lane-1', 7, 0, 0, 1000, NULL);`,
+  );
+  await closing(await open(path), async (store) => {
+    expect(await eventIds(store)).toEqual(["evt_1"]);
+    expect(await claimIds(store, await leaseOf(store))).toEqual(["evt_1"]);
+  });
+  await closing(await open(path), async (store) => {
+    const { cursor } = await store.reader.newestEvents(0);
+    expect((await store.reader.events({ limit: 1, after: cursor })).events).toEqual([]);
+  });
+});
+
 test("a file that a newer version wrote is refused, and not touched", async () => {
   const path = join(scratch.folder(), "taskwatch.db");
   await (await open(path)).close();
