@@ -15,6 +15,7 @@ test("a task past half of its limit is asked for progress, shown, and stuck when
   expect(new Set(control.requests({ operation: "task_progress" }).map(({ task }) => task))).toEqual(
     new Set([id]),
   );
+  clock.advance(5_000);
   await shows(app, "taskwatch_api_needed_requests_per_second", {}, 3);
   clock.advance(9 * MINUTE);
   control.updateTask({ instance: "orders" }, id, { progress: 55 });

@@ -81,6 +81,7 @@ test("the list is read once in five minutes, its cost is in the load, and it is 
   clock.advance(5 * MINUTE);
   await expect.poll(() => calls("list_scheduled_tasks"), { timeout: 20_000 }).toBe(4);
   // Two instances every second, and two lists of scheduled tasks in five minutes.
+  clock.advance(5_000);
   await shows(app, "taskwatch_api_needed_requests_per_second", {}, 2 + 2 / 300);
   const [project] = config.projects as Record<string, unknown>[];
   await app.reload({ ...config, projects: [{ ...project, scheduled_tasks: false }] });
