@@ -48,7 +48,7 @@ export class InstanceViews {
   of(watched: Watched, now: number): InstanceView {
     const { target, state, lastPollAt } = watched;
     const { project, rules, instanceId } = target;
-    const record = state?.record ?? newRecord(project.id, rules.instance, target.discovered);
+    const record = state?.record ?? newRecord(project.id, rules.instance, target);
     const interval = watched.scheduleAt(now).interval(now);
     return {
       project,

@@ -49,7 +49,7 @@ export async function readWhole(reader: Reader, config: Config, targets: readonl
   for await (const slice of inTurns(targets)) {
     for (const target of slice) {
       const { key, shard, project, discovered, rules } = target;
-      const record = records.get(key)?.record ?? newRecord(project.id, rules.instance, discovered);
+      const record = records.get(key)?.record ?? newRecord(project.id, rules.instance, { discovered });
       const { name } = rules.instance;
       records.delete(key);
       add(key, shard, record.name === name ? record : { ...record, name }, target);

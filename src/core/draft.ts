@@ -96,7 +96,14 @@ export function tell(draft: Draft, task: Editable<TaskState>, telling: Telling):
   task.sequence += 1;
   const data = taskData(rules, task, task.sequence, draft.cloudNow, telling.detail);
   const event: TaskwatchEvent = {
-    id: eventId(rules.project.id, rules.instance.id, task.id, next.happening, next.occurrence),
+    id: eventId(
+      rules.project.id,
+      rules.instance.id,
+      task.id,
+      next.happening,
+      next.occurrence,
+      draft.record.removals,
+    ),
     type: telling.type,
     time: draft.now,
     data,

@@ -92,7 +92,8 @@ export interface TaskwatchEvent {
 
 /**
  * The id follows from what happened: the same transition found again, after a restart, by another replica or
- * after the store lost a write, gets the same id. `occurrence` counts equal happenings from 1.
+ * after the store lost a write, gets the same id. `occurrence` counts equal happenings from 1, and from 1 again after
+ * the instance was removed, `removals` times so far: what happens then is not what happened before.
  */
 export function eventId(
   projectId: string,
@@ -100,8 +101,10 @@ export function eventId(
   taskId: string,
   happening: string,
   occurrence: number,
+  removals: number,
 ): string {
-  const content = JSON.stringify([projectId, instanceId, taskId, happening, occurrence]);
+  const again = removals === 0 ? [] : [removals];
+  const content = JSON.stringify([projectId, instanceId, taskId, happening, occurrence, ...again]);
   return `evt_${createHash("sha256").update(content).digest("hex").slice(0, 32)}`;
 }
 

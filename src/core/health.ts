@@ -179,7 +179,7 @@ function make(
 ): { readonly counts: InstanceRecord["counts"]; readonly event: TaskwatchEvent } {
   const type = `${scope.kind}.${word}` as const satisfies EventType;
   const { counts, happening, occurrence } = count(record.counts, `${word}:${scope.kind}`);
-  const id = eventId(record.projectId, record.instanceId, "", happening, occurrence);
+  const id = eventId(record.projectId, record.instanceId, "", happening, occurrence, record.removals);
   const data = dataOf(scope, detail);
   const webhooks = route(scope.rules.webhooks, { type, data }, informed);
   return { counts, event: { id, type, time: scope.now, data, webhooks } };

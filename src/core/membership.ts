@@ -54,7 +54,7 @@ function tellInstance(
   const type = `instance.${word}` as const;
   const data = instanceData(rules, { reason });
   draft.events.push({
-    id: eventId(rules.project.id, rules.instance.id, "", next.happening, next.occurrence),
+    id: eventId(rules.project.id, rules.instance.id, "", next.happening, next.occurrence, record.removals),
     type,
     time: now,
     data,

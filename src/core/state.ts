@@ -130,6 +130,8 @@ export interface InstanceRecord {
   readonly unreachable: Unreachable | null;
   /** As in TaskState, for `instance.*` and `project.*` events. */
   readonly counts: Readonly<Record<string, number>>;
+  /** How often the instance was removed before. All counts began anew then, so event ids are made from this too. */
+  readonly removals: number;
   /** Per task name, the updated_at of the last task that ended SUCCESS and FAILED. */
   readonly ended: readonly NameEnds[];
   /** Those that wait for their start, the next one first, as they were last read; none where they are not watched. */

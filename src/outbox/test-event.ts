@@ -14,7 +14,7 @@ import { formatOf } from "./formats/index.ts";
  */
 export function testEvent(webhook: string, project: EventProject, now: number): TaskwatchEvent {
   return {
-    id: eventId(project.id, "", "", `test ${webhook} ${now}`, 1),
+    id: eventId(project.id, "", "", `test ${webhook} ${now}`, 1, 0),
     type: "test",
     time: now,
     webhooks: [webhook],

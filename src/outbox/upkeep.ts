@@ -65,6 +65,9 @@ export class Upkeep {
       ...this.#unknown.map((name) => [name, now - KEEP_MS] as const),
       ...this.#webhooks.map(({ name, dead_letters }) => [name, now - dead_letters] as const),
     ]);
-    for (const lease of leases()) await outbox.prune(lease, eventsBefore, dead);
+    // What happened before a removal is pending for its retry time at most, and a dead letter for its own after that.
+    const retried = Math.max(0, ...this.#webhooks.map(({ retry }) => retry.for));
+    const removedBefore = Math.min(eventsBefore, now - KEEP_MS, ...dead.values()) - retried;
+    for (const lease of leases()) await outbox.prune(lease, eventsBefore, dead, removedBefore);
   }
 }

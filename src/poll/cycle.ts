@@ -71,6 +71,9 @@ export async function pollOnce(
 async function stateOf(target: Target, shard: Shard): Promise<InstanceState> {
   const known = await shard.whole(target.key);
   if (known) return known;
-  const record = newRecord(target.project.id, target.rules.instance, target.discovered);
+  const record = newRecord(target.project.id, target.rules.instance, {
+    discovered: target.discovered,
+    removals: await shard.removals(target.key),
+  });
   return { record, revision: 0, tasks: new Map() };
 }

@@ -48,7 +48,8 @@ export class Leavers {
     const state = await shard.whole(key);
     if (!state) return;
     const { events, learned } = removeInstance(state, rulesOf(record), now);
-    const outcome = { record: null, upserts: [], removals: [], events, learned };
+    const removal = { removals: state.record.removals + 1, at: now };
+    const outcome = { record: null, removal, upserts: [], removals: [], events, learned };
     if ((await commitDecision(shard, key, state, outcome)) !== "ok") return;
     committed(shard, events);
     onRemoved(key, record);

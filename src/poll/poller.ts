@@ -281,7 +281,10 @@ export class Poller {
 
   async #announce({ target, shard }: Watched): Promise<void> {
     const { clock, committed } = this.#options;
-    const record = newRecord(target.project.id, target.rules.instance, true);
+    const record = newRecord(target.project.id, target.rules.instance, {
+      discovered: true,
+      removals: await shard.removals(target.key),
+    });
     const state = { record, revision: 0, tasks: new Map() };
     const decision = discoverInstance(state, target.rules, clock.now());
     if ((await commitDecision(shard, target.key, state, decision)) === "ok")

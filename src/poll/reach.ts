@@ -54,7 +54,12 @@ export class Reach {
     const { target, shard, streak } = watched;
     if (!this.concerns(watched)) return;
     const state =
-      (await shard.whole(target.key)) ?? fresh(newRecord(target.project.id, target.rules.instance));
+      (await shard.whole(target.key)) ??
+      fresh(
+        newRecord(target.project.id, target.rules.instance, {
+          removals: await shard.removals(target.key),
+        }),
+      );
     const health = instanceHealth(state.record, target.rules, streak, this.#near.has(target.project.id), now);
     const expired = streak === null ? null : judgeFailures(state, target.rules, now);
     if (!(await this.#write(watched, state, health, expired))) return;

@@ -30,6 +30,7 @@ export class Shard {
   #instances = new Map<string, Loaded>();
   #names = new Map<string, Map<string, NameKnowledge>>();
   #namesVersion = 0;
+  #removals = new Map<string, number>();
   readonly #unflushed = new Set<string>();
   #busy = 0;
   /** Once it has ended. */
@@ -94,6 +95,12 @@ export class Shard {
     const state = await this.#store.loadInstance(this.number, key);
     if (state) this.#instances.set(key, { state, whole: true });
     return state ?? undefined;
+  }
+
+  /** How often an instance was removed that the store does not know: for its new record. */
+  async removals(key: string): Promise<number> {
+    if (this.#dropped) await this.reload();
+    return this.#removals.get(key) ?? 0;
   }
 
   /**
@@ -214,6 +221,7 @@ export class Shard {
         { state: each, whole: false },
       ]),
     );
+    this.#removals = new Map(state.removals);
     this.#names = new Map();
     this.#namesVersion += 1;
     this.#learn(state.names);
@@ -233,6 +241,7 @@ export class Shard {
   #apply(batch: Omit<Batch, "shard">): void {
     if (batch.record === null) {
       this.#instances.delete(batch.key);
+      if (batch.removal !== undefined) this.#removals.set(batch.key, batch.removal.removals);
       return;
     }
     const known = this.#instances.get(batch.key);

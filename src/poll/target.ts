@@ -51,7 +51,7 @@ export const projectKey = (projectId: string): string => instanceKey(projectId, 
 export function newRecord(
   projectId: string,
   instance: { readonly id: string; readonly name: string; readonly engine: Engine },
-  discovered = false,
+  { discovered = false, removals = 0 } = {},
 ): InstanceRecord {
   return {
     projectId,
@@ -65,6 +65,7 @@ export function newRecord(
     prunedBefore: null,
     unreachable: null,
     counts: {},
+    removals,
     ended: [],
     scheduled: [],
   };

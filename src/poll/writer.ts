@@ -3,12 +3,13 @@ import type { Decision } from "../core/decision.ts";
 import { incidentKey, type TaskwatchEvent } from "../core/event.ts";
 import { learnNames } from "../core/names.ts";
 import type { InstanceState } from "../core/state.ts";
-import type { EventWrite, WriteResult } from "../ports/store.ts";
+import type { EventWrite, Removal, WriteResult } from "../ports/store.ts";
 import type { Shard } from "./shard.ts";
 
 /** What a decision writes; `record` null removes the instance. */
 export type Outcome = Pick<Decision, "upserts" | "removals" | "events" | "learned"> & {
   readonly record: Decision["record"] | null;
+  readonly removal?: Removal;
 };
 
 /** Commits a decision that was made on `state`, whole or not at all. */
@@ -22,6 +23,7 @@ export function commitDecision(
     key,
     expectRevision: state.revision,
     record: decision.record,
+    ...(decision.removal === undefined ? {} : { removal: decision.removal }),
     upserts: decision.upserts,
     removals: decision.removals,
     events: decision.events.map(eventWrite),

@@ -42,6 +42,8 @@ export interface Batch {
   readonly key: string;
   /** Revision that the decision was made on; 0 for an instance that the store does not know. */
   readonly expectRevision: number;
+  /** With `record` null: kept beside the instance's state, and not removed with it. */
+  readonly removal?: Removal;
   /**
    * The record to keep; null removes the instance with all its tasks, and `upserts` are not looked at. With
    * revision 0 it writes events that belong to no instance, such as a webhook's test.
@@ -67,11 +69,20 @@ export interface EventWrite {
   readonly lane: string;
 }
 
+/** That an instance was removed, for the record that it gets when it comes again. */
+export interface Removal {
+  /** How often by now; `InstanceRecord.removals` of the next record. */
+  readonly removals: number;
+  readonly at: number;
+}
+
 export interface ShardState {
   readonly generation: number;
   /** With open tasks, open failures, and tasks with a verdict; the others come by `loadInstance`. */
   readonly instances: readonly InstanceState[];
   readonly names: readonly NameKnowledge[];
+  /** How often each instance was removed, by its key, as far as it is still known. */
+  readonly removals: ReadonlyMap<string, number>;
 }
 
 export interface StateStore {
@@ -159,12 +170,14 @@ export interface Outbox {
   /**
    * Prunes events older than `eventsBefore`, and each webhook's dead letters older than its time in
    * `deadBefore`. Kept are events with a delivery or a dead letter left, and those of a task that is stuck or
-   * an open failure. Bounded work per call: what one leaves, the next ones find.
+   * an open failure. Also what is known of removals before `removedBefore`. Bounded work per call: what one leaves,
+   * the next ones find.
    */
   prune(
     lease: Lease,
     eventsBefore: number,
     deadBefore: ReadonlyMap<string, number>,
+    removedBefore: number,
   ): Promise<"ok" | "fenced">;
 }
 

@@ -85,7 +85,7 @@ export interface RecordTimes {
 
 export function encodeRecord(record: InstanceRecord): string {
   const { lastCompleteAt: _complete, lastSweepAt: _sweep, ...fields } = record;
-  return compact(fields);
+  return compact({ ...fields, removals: fields.removals || null });
 }
 
 export function decodeRecord(key: string, text: string, times: RecordTimes): InstanceRecord {
@@ -101,6 +101,7 @@ export function decodeRecord(key: string, text: string, times: RecordTimes): Ins
     prunedBefore: orNull(fields, "prunedBefore", numberOf),
     unreachable: orNull(fields, "unreachable", unreachableOf),
     counts: countsOf(fields),
+    removals: orNull(fields, "removals", numberOf) ?? 0,
     ended: listOf(fields, "ended").map(endsOf),
     scheduled: listOf(fields, "scheduled").map(scheduledOf),
   }));

@@ -43,3 +43,21 @@ test("an instance that was renamed leaves under the name that it had last", asyn
   await app.reload({ ...config, projects: [{ ...project, instances: [billing] }] });
   expect((await inbox.event("instance.removed")).data.instance).toMatchObject({ name: "sales" });
 });
+
+test("an instance that was taken out and is put back tells of its tasks and of itself as news", async () => {
+  const { inbox, config, create, start } = await sceneOf({ window: { first_poll: "emit" } });
+  const [project] = config.projects as { readonly instances: readonly RawConfig[] }[];
+  const [, billing] = project!.instances;
+  const hangs = create({ name: "resize", created_ago: "3h", runs_for: "forever" });
+  const failed = create({ name: "restart", created_ago: "1h", runs_for: "1m", ends: "FAILED" });
+  const app = await start();
+  const told = (type: string, taskId?: string) =>
+    inbox.ofType(type).filter(({ data }) => taskId === undefined || data.task?.id === taskId).length;
+  for (let time = 1; time <= 3; time++) {
+    await expect.poll(() => told("task.stuck", hangs), { timeout: 20_000 }).toBe(time);
+    await expect.poll(() => told("task.failed", failed), { timeout: 20_000 }).toBe(time);
+    await app.reload({ ...config, projects: [{ ...project, instances: [billing] }] });
+    await expect.poll(() => told("instance.removed"), { timeout: 20_000 }).toBe(time);
+    await app.reload(config);
+  }
+});

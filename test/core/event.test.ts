@@ -4,18 +4,44 @@ import { cloudEvent } from "../../src/core/cloudevent.ts";
 import { iso } from "../../src/core/data.ts";
 import { eventId } from "../../src/core/event.ts";
 import { instanceHealth } from "../../src/core/health.ts";
+import { discoverInstance, removeInstance } from "../../src/core/membership.ts";
 import { maskParams, PARAMS_CAP } from "../../src/core/params.ts";
 import { MINUTE, only, poll, type RuleChanges, recordOf, rulesOf, seen, stateOf, T0 } from "./support.ts";
 
 const firstEvent = (changes: RuleChanges, row: Parameters<typeof seen>[2] = {}) =>
   only(poll(stateOf(), [seen("8abf", "FAILED", row)], { rules: rulesOf(changes) }).decision.events);
 
+describe("the id", () => {
+  it("follows from what happened, and is another one after each removal of the instance", () => {
+    const removed = (removals: number) => {
+      const state = stateOf();
+      const again = { ...state, record: { ...state.record, removals } };
+      const { events } = poll(again, [seen("8abf", "EXECUTING"), seen("9bcd", "FAILED")]).decision;
+      const down = instanceHealth(
+        again.record,
+        rulesOf(),
+        { count: 3, since: T0 - 5 * MINUTE, cause: "timeout" },
+        false,
+        T0,
+      ).events;
+      const found = discoverInstance(again, rulesOf(), T0).events;
+      const left = removeInstance(again, rulesOf(), T0).events;
+      return [...events, ...down, ...found, ...left].map(({ id }) => id);
+    };
+    const all = [0, 1, 2].flatMap(removed);
+    expect(all.length).toBeGreaterThanOrEqual(3 * 5);
+    expect(new Set(all).size).toBe(all.length);
+    expect(removed(1)).toEqual(removed(1));
+    expect(eventId("p1", "i1", "8abf", "failed:FAILED", 1, 0)).toBe("evt_3c7f11912620a3245ad9a0fb54844d40");
+  });
+});
+
 describe("the CloudEvent", () => {
   it("of a task has every key in the documented order", () => {
     const { state } = poll(stateOf(), [seen("8abf", "EXECUTING")]);
     const failed = seen("8abf", "FAILED", { updatedAt: T0 + 12_400 });
     const event = only(poll(state, [failed], { now: T0 + MINUTE }).decision.events);
-    const id = eventId("p1", "i1", "8abf", "failed:FAILED", 1);
+    const id = eventId("p1", "i1", "8abf", "failed:FAILED", 1, 0);
     expect(id).toMatch(/^evt_[0-9a-f]{32}$/);
     expect(cloudEvent(event)).toBe(
       `{"specversion":"1.0","id":"${id}","source":"/projects/p1/instances/i1","type":"taskwatch.task.failed",` +

@@ -89,6 +89,7 @@ export const recordOf = (changes: Partial<InstanceRecord> = {}): InstanceRecord 
   lastCompleteAt: T0 - MINUTE,
   lastSweepAt: T0 - MINUTE,
   prunedBefore: null,
+  removals: 0,
   unreachable: null,
   counts: {},
   ended: [],

@@ -13,6 +13,7 @@ export const record = (over: Partial<InstanceRecord> = {}): InstanceRecord => ({
   lastCompleteAt: T0 - 30_000,
   lastSweepAt: null,
   prunedBefore: null,
+  removals: 0,
   unreachable: null,
   counts: {},
   ended: [],

@@ -38,6 +38,7 @@ const record: InstanceRecord = {
   lastCompleteAt: null,
   lastSweepAt: null,
   prunedBefore: null,
+  removals: 0,
   unreachable: null,
   counts: {},
   ended: [],

@@ -109,6 +109,23 @@ test("counts are told of configured webhooks alone, and dead letters of the othe
   ]);
 });
 
+test("a removal is known as long as anything of before it may be left to deliver or to replay", async () => {
+  const DAY = 24 * 60 * MINUTE;
+  const now = clock.now();
+  const retry = { for: 3 * DAY, refused_for: 1, min: 1, max: 1 };
+  const forgotten = async (dead_letters: number, keepEvents: number) => {
+    upkeep.apply([named("ops", { retry, dead_letters })]);
+    await upkeep.prune(now - keepEvents);
+    return (now - (outbox.removalsForgotten.at(-1) ?? 0)) / DAY;
+  };
+  expect(await forgotten(DAY, DAY)).toBe(33);
+  expect(await forgotten(60 * DAY, DAY)).toBe(63);
+  expect(await forgotten(60 * DAY, 90 * DAY)).toBe(93);
+  upkeep.apply([]);
+  await upkeep.prune(now);
+  expect(outbox.removalsForgotten.at(-1)).toBe(now - 30 * DAY);
+});
+
 test("in the daemon: said in the log once, listed, and delivered after a replay when the webhook is back", {
   timeout: 90_000,
 }, async () => {

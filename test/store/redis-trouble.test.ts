@@ -84,7 +84,7 @@ test("a user that may do what docs/redis.md says, on keys of its prefix alone, i
   await store.outbox.settle(lease, "ops", deliveries, { kind: "dead", reason: "refused" }, 1);
   expect(await store.outbox.replay(null, 1)).toHaveLength(1);
   expect(await store.outbox.counts(1)).toHaveLength(1);
-  expect(await store.outbox.prune(lease, 1, new Map([["ops", 1]]))).toBe("ok");
+  expect(await store.outbox.prune(lease, 1, new Map([["ops", 1]]), 0)).toBe("ok");
   expect(await store.outbox.drop(null)).toEqual([]);
   expect(await store.notes.write("n", "1", 0)).toBe(true);
   expect(await store.notes.list("")).toHaveLength(1);

@@ -1,4 +1,4 @@
--- version 3
+-- version 4
 
 CREATE TABLE dead_letter (
   shard INTEGER NOT NULL,
@@ -64,6 +64,14 @@ CREATE TABLE note (
 CREATE TABLE origin (
   id TEXT NOT NULL
 ) STRICT;
+
+CREATE TABLE removal (
+  shard INTEGER NOT NULL,
+  key TEXT NOT NULL,
+  removals INTEGER NOT NULL,
+  at INTEGER NOT NULL,
+  PRIMARY KEY (shard, key)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE shard (
   shard INTEGER PRIMARY KEY,

@@ -184,13 +184,17 @@ export class MemoryOutbox implements Outbox {
 
   /** When each webhook's dead letters were asked to go, call by call. */
   readonly prunings: (readonly (readonly [webhook: string, before: number])[])[] = [];
+  /** Before when removals were asked to go, call by call. */
+  readonly removalsForgotten: number[] = [];
 
   async prune(
     _lease: Lease,
     _eventsBefore: number,
     deadBefore: ReadonlyMap<string, number>,
+    removedBefore: number,
   ): Promise<"ok" | "fenced"> {
     this.prunings.push([...deadBefore]);
+    this.removalsForgotten.push(removedBefore);
     return "ok";
   }
 

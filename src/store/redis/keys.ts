@@ -33,6 +33,7 @@ export class Keys {
       times: key("tim"),
       live: key("live"),
       names: key("names"),
+      removals: key("removed"),
       events: key("ev"),
       eventFacts: key("evf"),
       eventIds: key("evid"),
@@ -59,6 +60,8 @@ export interface ShardKeys {
   /** `liveField` to flags and state of the tasks that run, hang or failed: what a takeover loads. */
   readonly live: string;
   readonly names: string;
+  /** How often an instance was removed and its key, by when. */
+  readonly removals: string;
   /** seq to the event; seq to what pruning asks; `[task id, event id]` to seq; seq to how many deliveries need it. */
   readonly events: string;
   readonly eventFacts: string;

@@ -222,7 +222,7 @@ export function redisOutbox(client: Client, keys: Keys, run: Run, shards: number
         return taken === -1 ? [] : taken;
       }),
 
-    async prune(lease, eventsBefore, deadBefore) {
+    async prune(lease, eventsBefore, deadBefore, removedBefore) {
       const { shard, owner, fence } = lease;
       const at = keys.shard(shard);
       for (const [webhook, before] of deadBefore) {
@@ -240,8 +240,8 @@ export function redisOutbox(client: Client, keys: Keys, run: Run, shards: number
       }
       const answer = await run(
         "prune",
-        [at.meta, at.events, at.eventFacts, at.eventIds, at.uses, at.eventLog, at.live],
-        [owner, fence, eventsBefore, pruned.get(shard) ?? 0, BATCH * 4],
+        [at.meta, at.events, at.eventFacts, at.eventIds, at.uses, at.eventLog, at.live, at.removals],
+        [owner, fence, eventsBefore, pruned.get(shard) ?? 0, BATCH * 4, removedBefore],
       );
       const [code, last = 0, old = 0] = answer as number[];
       if (code !== 0) return "fenced";

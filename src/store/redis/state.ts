@@ -20,7 +20,7 @@ export function redisState(client: Client, keys: Keys, run: Run, shards: number)
     async load(shard) {
       mustHave(shard);
       const at = keys.shard(shard);
-      const [generation, revisions, records, times, live, names] = await replies(
+      const [generation, revisions, records, times, live, names, removals] = await replies(
         client
           .pipeline()
           .hget(at.meta, "gen")
@@ -28,7 +28,8 @@ export function redisState(client: Client, keys: Keys, run: Run, shards: number)
           .hgetall(at.records)
           .hgetall(at.times)
           .hgetall(at.live)
-          .hgetall(at.names),
+          .hgetall(at.names)
+          .zrange(at.removals, "0", "-1"),
       );
       const tasks = new Map<string, Map<string, TaskState>>();
       for (const [field, value] of entries(live)) {
@@ -39,7 +40,12 @@ export function redisState(client: Client, keys: Keys, run: Run, shards: number)
       const instances = entries(revisions).map(([key, revision]) =>
         instanceOf(key, revision, get(records, key), get(times, key), tasks.get(key) ?? new Map()),
       );
-      return { generation: Number(generation ?? 0), instances, names: entries(names).map(nameOf) };
+      return {
+        generation: Number(generation ?? 0),
+        instances,
+        names: entries(names).map(nameOf),
+        removals: removalsOf(removals as readonly string[]),
+      };
     },
 
     async loadInstance(shard, key) {
@@ -59,7 +65,7 @@ export function redisState(client: Client, keys: Keys, run: Run, shards: number)
     },
 
     async commit(lease, batch) {
-      const { shard, key, record, upserts, removals, names, events } = batch;
+      const { shard, key, record, removal, upserts, removals, names, events } = batch;
       if (lease === null) mustHave(shard);
       // An empty owner is how the script knows a command's write.
       else if (lease.shard !== shard || lease.owner === "" || !has(shard)) return { kind: "fenced" };
@@ -70,7 +76,7 @@ export function redisState(client: Client, keys: Keys, run: Run, shards: number)
         "commit",
         [
           ...[at.meta, at.revisions, at.records, at.times, at.tasks(key), at.live, at.names],
-          ...[at.events, at.eventFacts, at.eventIds, at.uses, at.eventLog, at.hooks],
+          ...[at.events, at.eventFacts, at.eventIds, at.uses, at.eventLog, at.hooks, at.removals],
           ...webhooks.flatMap((webhook) => [
             at.lanes(webhook),
             at.due(webhook),
@@ -82,6 +88,7 @@ export function redisState(client: Client, keys: Keys, run: Run, shards: number)
           ...[lease?.owner ?? "", lease?.fence ?? 0, batch.expectRevision, key],
           ...[record ? encodeRecord(record) : "", record?.lastCompleteAt ?? "", record?.lastSweepAt ?? ""],
           ...[liveField(key, ""), upserts.length, removals.length, names.length, events.length],
+          ...[removal?.removals ?? "", removal === undefined ? "" : Math.floor(removal.at)],
           ...webhooks,
           ...upserts.flatMap((task) => [task.id, taskFlags(task), encodeTask(task)]),
           ...removals,
@@ -131,6 +138,16 @@ export async function replies(pipeline: ReturnType<Client["pipeline"]>): Promise
       return reply;
     }),
   );
+}
+
+/** An instance that was removed several times is there several times. */
+function removalsOf(members: readonly string[]): ReadonlyMap<string, number> {
+  const removals = new Map<string, number>();
+  for (const member of members) {
+    const key = member.slice(member.indexOf(" ") + 1);
+    removals.set(key, Math.max(removals.get(key) ?? 0, Number.parseInt(member, 10)));
+  }
+  return removals;
 }
 
 const entries = (hash: unknown): [string, string][] => Object.entries((hash ?? {}) as Hash);

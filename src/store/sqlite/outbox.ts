@@ -106,10 +106,10 @@ export function sqliteOutbox(db: Database, rows: ShardRows, events: EventWriter)
     replay: (ids, now) => dead.replay(ids, now),
     drop: (ids) => dead.drop(ids),
 
-    prune(lease, eventsBefore, deadBefore) {
+    prune(lease, eventsBefore, deadBefore, removedBefore) {
       return db.write(() => {
         if (!rows.holds(lease)) return "fenced";
-        prune(lease.shard, eventsBefore, deadBefore);
+        prune(lease.shard, eventsBefore, deadBefore, removedBefore);
         return "ok";
       });
     },

@@ -5,7 +5,12 @@ import type { EventWriter } from "./events.ts";
 /** Events that one call looks at, and dead letters of one webhook that it removes. */
 const BOUND = 2_000;
 
-type Prune = (shard: number, eventsBefore: number, deadBefore: ReadonlyMap<string, number>) => void;
+type Prune = (
+  shard: number,
+  eventsBefore: number,
+  deadBefore: ReadonlyMap<string, number>,
+  removedBefore: number,
+) => void;
 
 /**
  * Removes what nobody needs any more. Each call looks at the next stretch of the events and begins anew at the
@@ -25,9 +30,11 @@ export function sqlitePruner(db: Database, events: EventWriter): Prune {
     `SELECT seq FROM dead_letter WHERE shard = ? AND webhook = ? AND at < ? LIMIT ${BOUND}`,
   );
   const removeDead = db.prepare("DELETE FROM dead_letter WHERE shard = ? AND webhook = ? AND seq = ?");
+  const removeRemovals = db.prepare("DELETE FROM removal WHERE shard = ? AND at < ?");
   const reached = new Map<number, number>();
 
-  return (shard, eventsBefore, deadBefore) => {
+  return (shard, eventsBefore, deadBefore, removedBefore) => {
+    removeRemovals.run(shard, Math.floor(removedBefore));
     for (const [webhook, before] of deadBefore) {
       for (const { seq } of deadOf.all(shard, webhook, before)) {
         removeDead.run(shard, webhook, seq);

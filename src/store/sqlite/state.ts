@@ -37,6 +37,9 @@ export function sqliteState(db: Database, rows: ShardRows, events: EventWriter):
   const liveTasks = db.prepare<TaskRow>("SELECT instance, id, state FROM task WHERE shard = ? AND flags > 0");
   const tasks = db.prepare<TaskRow>("SELECT instance, id, state FROM task WHERE shard = ? AND instance = ?");
   const names = db.prepare<NameRow>("SELECT project_id, name, executed, sketch FROM name WHERE shard = ?");
+  const removals = db.prepare<{ key: string; removals: number }>(
+    "SELECT key, removals FROM removal WHERE shard = ?",
+  );
   const touch = db.prepare(
     "UPDATE instance SET last_complete_at = ?, last_sweep_at = ? WHERE shard = ? AND key = ?",
   );
@@ -56,7 +59,12 @@ export function sqliteState(db: Database, rows: ShardRows, events: EventWriter):
         for (const row of instances.iterate(shard)) {
           loaded.push(instanceOf(row, live.get(row.key) ?? new Map()));
         }
-        return { generation, instances: loaded, names: names.all(shard).map(nameOf) };
+        return {
+          generation,
+          instances: loaded,
+          names: names.all(shard).map(nameOf),
+          removals: new Map(removals.all(shard).map((row) => [row.key, row.removals])),
+        };
       });
     },
 
@@ -123,15 +131,20 @@ function batchWriter(db: Database): (batch: Batch, encoded: EncodedBatch) => voi
   const removeTask = db.prepare("DELETE FROM task WHERE shard = ? AND instance = ? AND id = ?");
   const removeInstance = db.prepare("DELETE FROM instance WHERE shard = ? AND key = ?");
   const removeTasks = db.prepare("DELETE FROM task WHERE shard = ? AND instance = ?");
+  const putRemoval = db.prepare(
+    `INSERT INTO removal (shard, key, removals, at) VALUES (?, ?, ?, ?)
+     ON CONFLICT (shard, key) DO UPDATE SET removals = excluded.removals, at = excluded.at`,
+  );
   const putName: Statement<never> = db.prepare(
     `INSERT INTO name (shard, project_id, name, executed, sketch) VALUES (?, ?, ?, ?, ?)
      ON CONFLICT (shard, project_id, name) DO UPDATE SET executed = excluded.executed, sketch = excluded.sketch`,
   );
 
-  return ({ shard, key, record, upserts, removals, names }, encoded) => {
+  return ({ shard, key, record, removal, upserts, removals, names }, encoded) => {
     if (record === null || encoded.record === null) {
       removeInstance.run(shard, key);
       removeTasks.run(shard, key);
+      if (removal !== undefined) putRemoval.run(shard, key, removal.removals, Math.floor(removal.at));
     } else {
       putInstance.run(shard, key, record.lastCompleteAt, record.lastSweepAt, encoded.record);
       for (const [index, task] of upserts.entries()) {

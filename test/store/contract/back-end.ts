@@ -74,6 +74,7 @@ export const record = (part: Partial<InstanceRecord> = {}): InstanceRecord => ({
   lastCompleteAt: null,
   lastSweepAt: null,
   prunedBefore: null,
+  removals: 0,
   unreachable: null,
   counts: {},
   ended: [],
@@ -100,6 +101,7 @@ export const fullRecord = (): InstanceRecord =>
       ["__proto__", 3],
       ["constructor", 1],
     ]),
+    removals: 2,
     ended: [
       { name: "restart", successAt: T0, failureAt: null },
       { name: "", successAt: null, failureAt: null },

@@ -120,7 +120,7 @@ class Run {
       case "replay":
         return this.#replay();
       case "prune":
-        await this.#store.outbox.prune(this.#lease, this.#now + 1, new Map());
+        await this.#store.outbox.prune(this.#lease, this.#now + 1, new Map(), 0);
         return;
       case "crash":
         this.#store = await this.#reopen();
@@ -145,7 +145,7 @@ class Run {
     }
     expect(await this.#store.outbox.counts(1)).toEqual([]);
     expect(this.sent).toEqual(this.wanted);
-    await this.#store.outbox.prune(this.#lease, this.#now, new Map());
+    await this.#store.outbox.prune(this.#lease, this.#now, new Map(), 0);
     expect((await this.#store.reader.events({ limit: 10 })).events).toEqual([]);
   }
 

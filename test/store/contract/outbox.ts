@@ -90,7 +90,7 @@ export function outboxContract(use: UseStore): void {
     const lease = await leaseOf(store);
     expect(await store.outbox.claim(old, "ops", 10, T0)).toBe("fenced");
     expect(await settle(store, old, "evt_1", delivered)).toBe("fenced");
-    expect(await store.outbox.prune(old, T0, new Map())).toBe("fenced");
+    expect(await store.outbox.prune(old, T0, new Map(), 0)).toBe("fenced");
     expect(await claimIds(store, lease)).toEqual(["evt_1"]);
     expect(await settle(store, old, "evt_1", dead)).toBe("fenced");
     expect(await claimIds(store, lease)).toEqual([]);

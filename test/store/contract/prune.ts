@@ -25,7 +25,7 @@ async function pruneAll(
   dead = NONE,
 ) {
   for (let calls = 0, left = -1; calls < 100; calls++) {
-    expect(await store.outbox.prune(lease, before, dead)).toBe("ok");
+    expect(await store.outbox.prune(lease, before, dead, 0)).toBe("ok");
     const now = (await eventIds(store)).length + (await deadLetters(store)).length;
     if (now === left) return;
     left = now;
@@ -34,6 +34,31 @@ async function pruneAll(
 }
 
 export function pruneContract(use: UseStore): void {
+  test("how often an instance was removed is known until its time, whatever else is pruned", async () => {
+    const { store } = await use();
+    const lease = await leaseOf(store);
+    for (const [key, at] of [
+      ["p1/i1", T0],
+      ["p1/i2", T0 + 10],
+    ] as const) {
+      await store.state.commit(lease, batch({ key }));
+      await store.state.commit(
+        lease,
+        batch({ key, expectRevision: 1, record: null, removal: { removals: 1, at } }),
+      );
+    }
+    const known = async () => [...(await store.state.load(1)).removals.keys()].sort();
+    expect(await store.outbox.prune(lease, T0 + 99, new Map([["ops", T0 + 99]]), T0)).toBe("ok");
+    expect(await known()).toEqual(["p1/i1", "p1/i2"]);
+    expect(await store.outbox.prune(lease, T0, NONE, T0 + 10)).toBe("ok");
+    expect(await known()).toEqual(["p1/i2"]);
+    const next = await leaseOf(store);
+    expect(await store.outbox.prune(lease, T0, NONE, T0 + 99)).toBe("fenced");
+    expect(await known()).toEqual(["p1/i2"]);
+    expect(await store.outbox.prune(next, T0, NONE, T0 + 11)).toBe("ok");
+    expect(await known()).toEqual([]);
+  });
+
   test("events that are old and that nobody needs go, others stay", async () => {
     const { store } = await use();
     const lease = await leaseOf(store);
@@ -166,7 +191,7 @@ export function pruneContract(use: UseStore): void {
       await put(store, lease, ...kept, event(`evt_free_${round}`, { time: OLD, webhooks: [] }));
     }
     await put(store, lease, event("evt_new", { webhooks: [] }));
-    for (let calls = 0; calls < 20; calls++) await store.outbox.prune(lease, T0, NONE);
+    for (let calls = 0; calls < 20; calls++) await store.outbox.prune(lease, T0, NONE, 0);
     const left = await eventIds(store);
     expect(left.filter((id) => id.startsWith("evt_free"))).toEqual([]);
     expect(left).toHaveLength(5002);

@@ -107,9 +107,9 @@ export function readerContract(use: UseStore): void {
     const first = await reader.events({ limit: 8 });
     seen.push(...first.events.map(({ id }) => id));
     expect(seen).toHaveLength(8);
-    await store.outbox.prune(lease, T0 - 49, new Map());
+    await store.outbox.prune(lease, T0 - 49, new Map(), 0);
     await put(store, lease, ...ids.slice(20).map((id) => event(id, { webhooks: [] })));
-    await store.outbox.prune(lease, T0 - 49, new Map());
+    await store.outbox.prune(lease, T0 - 49, new Map(), 0);
     const second8 = await reader.events({ limit: 8, after: first.cursor });
     seen.push(...second8.events.map(({ id }) => id));
     expect(seen).toEqual([...ids.slice(0, 8), ...ids.slice(20)]);
@@ -125,7 +125,7 @@ export function readerContract(use: UseStore): void {
     const lease = await leaseOf(store);
     await put(store, lease, event("evt_1", { webhooks: [], time: T0 - 50 }));
     const { cursor } = await store.reader.events({ limit: 10 });
-    for (let calls = 0; calls < 3; calls++) await store.outbox.prune(lease, T0, new Map());
+    for (let calls = 0; calls < 3; calls++) await store.outbox.prune(lease, T0, new Map(), 0);
     expect((await store.reader.events({ limit: 10 })).events).toEqual([]);
     await put(store, lease, event("evt_2", { webhooks: [] }));
     expect((await store.reader.events({ limit: 10, after: cursor })).events.map(({ id }) => id)).toEqual([
@@ -189,7 +189,7 @@ export function readerContract(use: UseStore): void {
     const { store } = await use();
     const lease = await leaseOf(store);
     await put(store, lease, event("evt_1", { webhooks: [], time: T0 - 50 }));
-    for (let calls = 0; calls < 3; calls++) await store.outbox.prune(lease, T0, new Map());
+    for (let calls = 0; calls < 3; calls++) await store.outbox.prune(lease, T0, new Map(), 0);
     const { events, cursor } = await store.reader.newestEvents(5);
     expect(events).toEqual([]);
     await put(store, lease, event("evt_2", { webhooks: [] }));

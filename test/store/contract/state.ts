@@ -19,7 +19,12 @@ export function stateContract(use: UseStore): void {
   test("a shard that nobody wrote is empty", async () => {
     const { store } = await use();
     for (let shard = 0; shard < SHARDS; shard++) {
-      expect(await store.state.load(shard)).toEqual({ generation: 0, instances: [], names: [] });
+      expect(await store.state.load(shard)).toEqual({
+        generation: 0,
+        instances: [],
+        names: [],
+        removals: new Map(),
+      });
     }
     expect(await store.state.loadInstance(1, "p1/i1")).toBeNull();
   });
@@ -135,6 +140,32 @@ export function stateContract(use: UseStore): void {
       revision: 1,
       tasks: new Map(),
     });
+  });
+
+  test("how often an instance was removed stays when it goes, comes and goes, each shard for itself", async () => {
+    const { store, reopen } = await use();
+    const lease = await leaseOf(store);
+    const two = await leaseOf(store, 2);
+    const gone = async (key: string, removals: number) => {
+      await store.state.commit(lease, batch({ key, record: record({ removals: removals - 1 }) }));
+      const removal = { removals, at: T0 + removals };
+      return store.state.commit(lease, batch({ key, expectRevision: 1, record: null, removal }));
+    };
+    for (let removals = 1; removals <= 11; removals++) await gone("p1/i1", removals);
+    await gone("p1/a b 7 c", 3);
+    const stale = batch({ expectRevision: 7, record: null, removal: { removals: 99, at: T0 } });
+    expect(await store.state.commit(lease, stale)).toEqual({ kind: "stale" });
+    expect(await store.state.commit(two, { ...stale, shard: 2 })).toEqual({ kind: "stale" });
+    await store.state.commit(two, batch({ shard: 2 }));
+    await store.state.commit(lease, batch({ record: record({ removals: 11 }) }));
+    const removals = new Map([
+      ["p1/i1", 11],
+      ["p1/a b 7 c", 3],
+    ]);
+    const after = await reopen();
+    expect((await after.state.load(1)).removals).toEqual(removals);
+    expect((await after.state.loadInstance(1, "p1/i1"))?.record.removals).toBe(11);
+    expect((await after.state.load(2)).removals).toEqual(new Map());
   });
 
   test("times of complete polls are written without a trace in revision and generation", async () => {

@@ -1,17 +1,18 @@
 -- One decision, whole or not at all: state, events and deliveries.
 -- KEYS  1 meta  2 revisions  3 records  4 times  5 tasks of the instance  6 live  7 names
---       8 events  9 event facts  10 event ids  11 uses  12 event log  13 hooks
+--       8 events  9 event facts  10 event ids  11 uses  12 event log  13 hooks  14 removals
 --       then for each webhook: lanes, due, dead, ages
 -- ARGV  owner ('' for a command's write)  fence  expected revision  instance  record ('' removes)
 --       last complete ('' none)  last sweep ('' none)  live prefix
 --       counts: upserts, removals, names, events
+--       of a removed instance: how often by now ('' none)  when
 --       the webhooks, by name, in the order of their keys
 --       upserts: id, flags, state   removals: id   names: field, value
 --       events: id field, id, event, facts, time, lane, number of webhooks, then their places from 1
 -- Returns  {0, generation}  {-1} fenced  {-2} stale
-local at = 12
+local at = 14
 local function take() at = at + 1 return ARGV[at] end
-if (#KEYS - 13) % 4 ~= 0 then return redis.error_reply('taskwatch: commit got ' .. #KEYS .. ' keys') end
+if (#KEYS - 14) % 4 ~= 0 then return redis.error_reply('taskwatch: commit got ' .. #KEYS .. ' keys') end
 
 if ARGV[1] ~= '' then
   local time = redis.call('TIME')
@@ -26,12 +27,13 @@ if ARGV[5] == '' then
   for _, id in ipairs(redis.call('HKEYS', KEYS[5])) do redis.call('HDEL', KEYS[6], ARGV[8] .. id) end
   redis.call('DEL', KEYS[5])
   for place = 2, 4 do redis.call('HDEL', KEYS[place], key) end
+  if ARGV[13] ~= '' then redis.call('ZADD', KEYS[14], ARGV[14], ARGV[13] .. ' ' .. key) end
 else
   redis.call('HINCRBY', KEYS[2], key, 1)
   redis.call('HSET', KEYS[3], key, ARGV[5])
   redis.call('HSET', KEYS[4], key, ARGV[6] .. ' ' .. ARGV[7])
 end
-for _ = 1, (#KEYS - 13) / 4 do redis.call('SADD', KEYS[13], take()) end
+for _ = 1, (#KEYS - 14) / 4 do redis.call('SADD', KEYS[13], take()) end
 for _ = 1, tonumber(ARGV[9]) do
   local id, flags, state = take(), take(), take()
   if ARGV[5] ~= '' then
@@ -67,7 +69,7 @@ end
 for _ = 1, tonumber(ARGV[12]) do
   local field, id, event, facts, time, lane = take(), take(), take(), take(), tonumber(take()), take()
   local places = {}
-  for index = 1, tonumber(take()) do places[index] = 14 + (tonumber(take()) - 1) * 4 end
+  for index = 1, tonumber(take()) do places[index] = 15 + (tonumber(take()) - 1) * 4 end
   local seq = tonumber(redis.call('HGET', KEYS[10], field) or 0)
   local uses = seq > 0 and tonumber(redis.call('HGET', KEYS[11], seq) or 0) or 0
   if uses > 0 then

@@ -1,12 +1,13 @@
 -- Removes old events that nobody needs, from one stretch of the log.
--- KEYS  1 meta  2 events  3 event facts  4 event ids  5 uses  6 event log  7 live
--- ARGV  owner  fence  before  after which sequence number  how many to look at
+-- KEYS  1 meta  2 events  3 event facts  4 event ids  5 uses  6 event log  7 live  8 removals
+-- ARGV  owner  fence  before  after which sequence number  how many to look at  removed before
 -- Returns  {-1} fenced, or {0, last number looked at (0 for none), how many were old}
-if #KEYS ~= 7 or #ARGV ~= 5 then return redis.error_reply('taskwatch: prune got ' .. #KEYS .. ' keys') end
+if #KEYS ~= 8 or #ARGV ~= 6 then return redis.error_reply('taskwatch: prune got ' .. #KEYS .. ' keys') end
 local clock = redis.call('TIME')
 local server = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local lease = redis.call('HMGET', KEYS[1], 'owner', 'fence', 'till')
 if lease[1] ~= ARGV[1] or lease[2] ~= ARGV[2] or tonumber(lease[3]) <= server then return {-1} end
+redis.call('ZREMRANGEBYSCORE', KEYS[8], '-inf', '(' .. ARGV[6])
 local last, old = 0, 0
 for _, seq in ipairs(redis.call('ZRANGEBYSCORE', KEYS[6], '(' .. ARGV[4], '+inf', 'LIMIT', 0, ARGV[5])) do
   last = tonumber(seq)
