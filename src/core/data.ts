@@ -33,7 +33,8 @@ export type EventDetail = Partial<
   readonly reason: string;
 };
 
-const NOTHING = {
+/** What an event tells beside its reason and its subject, where it tells nothing of it. In the order of the documented example. */
+export const NOTHING = {
   previous_status: null,
   sequence: null,
   duration_seconds: null,

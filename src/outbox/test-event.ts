@@ -1,5 +1,6 @@
 import type { WebhookConfig } from "../config/config.ts";
 import { cloudEvent } from "../core/cloudevent.ts";
+import { NOTHING } from "../core/data.ts";
 import { type EventProject, eventId, type TaskwatchEvent } from "../core/event.ts";
 import type { Clock } from "../ports/clock.ts";
 import { type Attempt, attempt } from "./attempt.ts";
@@ -23,22 +24,7 @@ export function testEvent(webhook: string, project: EventProject, now: number): 
       project,
       instance: null,
       task: null,
-      previous_status: null,
-      sequence: null,
-      duration_seconds: null,
-      verdict: null,
-      previous_verdict: null,
-      threshold: null,
-      was_stuck: false,
-      recovered_from: null,
-      resolution: null,
-      resolved_by: null,
-      progress_ratio: null,
-      cause: null,
-      since: null,
-      muted: false,
-      muted_until: null,
-      url: null,
+      ...NOTHING,
     },
   };
 }
