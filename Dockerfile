@@ -21,6 +21,7 @@ LABEL org.opencontainers.image.title="dms-taskwatch" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 ENV NODE_ENV=production \
+    MALLOC_ARENA_MAX=1 \
     TASKWATCH_REVISION="${REVISION}" \
     TASKWATCH_STORE_URL=sqlite:/data/taskwatch.db
 WORKDIR /app

@@ -28,7 +28,8 @@ export class Processes implements AsyncDisposable {
   }
 
   program(args: readonly string[], options: SpawnOptions = {}): ChildProcess {
-    return this.#spawn([...DAEMON, ...args], { stdio: ["ignore", "inherit", "inherit"], ...options });
+    const env = { ...process.env, MALLOC_ARENA_MAX: "1" };
+    return this.#spawn([...DAEMON, ...args], { stdio: ["ignore", "inherit", "inherit"], env, ...options });
   }
 
   /** The program, until it says its first line. The rest of what it says is passed over. */
