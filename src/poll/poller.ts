@@ -169,8 +169,8 @@ export class Poller {
   async #release(due: readonly { readonly watched: Watched; readonly dueAt: number }[]): Promise<void> {
     const { clock } = this.#options;
     for (const { watched, dueAt } of due) {
-      const wait = dueAt - clock.monotonic();
-      if (wait > 0) {
+      // Timers fire early, too: a poll that ended before its due time would be due at it once more.
+      for (let wait = dueAt - clock.monotonic(); wait > 0; wait = dueAt - clock.monotonic()) {
         await clock.sleep(wait, this.#stop.signal).catch(() => {});
         if (this.#stop.signal.aborted) return;
       }

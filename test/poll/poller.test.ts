@@ -22,11 +22,17 @@ afterEach(async () => {
 });
 
 /** One instance, polled every second; `list` is what the cloud answers, `committed` what follows a commit. */
-async function scene(hooks: {
-  readonly list?: () => Listing["tasks"] | Promise<Listing["tasks"]>;
-  readonly committed?: () => void;
-}) {
-  const clock = new ManualClock();
+async function scene(
+  hooks: {
+    readonly list?: () => Listing["tasks"] | Promise<Listing["tasks"]>;
+    readonly committed?: () => void;
+  },
+  {
+    clock = new ManualClock(),
+    cron = "* * * * * *",
+    share = 0,
+  }: { readonly clock?: ManualClock; readonly cron?: string; readonly share?: number } = {},
+) {
   const store = await openStore(
     { url: "sqlite::memory:", keyPrefix: "t", shards: 4 },
     { exclusive: true, clock },
@@ -73,8 +79,8 @@ async function scene(hooks: {
       scheduled: unasked,
     },
     shard: shard.number,
-    share: 0,
-    schedule: new Schedule("* * * * * *", "UTC"),
+    share,
+    schedule: new Schedule(cron, "UTC"),
     activeSchedule: null,
     rules,
     discovered: false,
@@ -183,4 +189,17 @@ test("an instance that answers slowly is polled once at a time; what falls due m
   expect(most).toBe(1);
   expect(slow.merged).toBeGreaterThanOrEqual(7);
   expect(slow.finished[1]?.lagSeconds).toBeGreaterThanOrEqual(7);
+});
+
+/** As real timers do, which count from when the turn of the event loop began. */
+class EarlyClock extends ManualClock {
+  override sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    return super.sleep(Math.max(1, ms - 20), signal);
+  }
+}
+
+test("a timer that fires early makes no second poll of the same due time", async () => {
+  const { pass, finished } = await scene({}, { clock: new EarlyClock(), cron: "*/5 * * * * *", share: 0.5 });
+  for (let second = 0; second < 50; second++) await pass();
+  expect([10, 11]).toContain(finished.length);
 });
