@@ -23,7 +23,7 @@ import type { CleanupStack } from "./cleanup-stack.ts";
 import { Gates } from "./gates.ts";
 import { withIds } from "./known-projects.ts";
 import { MaintenanceWatch } from "./maintenance-watch.ts";
-import { loadOf, thresholdsOf } from "./outlook.ts";
+import { tellLoad, tellThresholds } from "./outlook.ts";
 import { Projects } from "./projects.ts";
 import { type CommonRules, commonRules, orphanRules } from "./rules.ts";
 import type { InstanceViews } from "./views.ts";
@@ -289,10 +289,12 @@ export class Engine {
   }
 
   async #tickLeases(): Promise<void> {
+    const before = this.#keeper.owned.size;
     await this.#keeper.tick();
     const { shards } = this.#config.store;
-    const replicas = this.#keeper.members.length;
-    this.#options.emit({ kind: "leases.held", owned: this.#keeper.owned.size, shards, replicas });
+    const owned = this.#keeper.owned.size;
+    this.#options.emit({ kind: "leases.held", owned, shards, replicas: this.#keeper.members.length });
+    if (owned !== before) this.#tellLoad();
   }
 
   #retarget(): void {
@@ -333,27 +335,12 @@ export class Engine {
     const { emit } = this.#options;
     await this.#upkeep.count();
     this.#tellLoad();
-    for (const project of this.#targets.projects) {
-      const entries = this.#knowledge.entries(project.id);
-      const thresholds = thresholdsOf(this.#config, this.#common, entries, this.#knowledge, project.id);
-      emit({ kind: "thresholds.known", project: project.name, thresholds });
-    }
+    tellThresholds(this.#config, this.#common, this.#targets.projects, this.#knowledge, emit);
   }
 
   #tellLoad(): void {
     const { emit, clock } = this.#options;
-    const now = clock.now();
-    for (const project of this.#targets.projects) {
-      const mine = [...this.#poller.watched].filter((each) => each.target.project.id === project.id);
-      emit({
-        kind: "project.load",
-        project: project.name,
-        instances: mine.length,
-        neededPerSecond: loadOf(mine, now),
-      });
-      const { rate, configured } = project.gate.pacer;
-      emit({ kind: "api.budget", project: project.name, perSecond: rate, configuredPerSecond: configured });
-    }
+    tellLoad(this.#targets.projects, this.#poller.watched, clock.now(), emit);
   }
 
   /** What the shards of other replicas have learned. */

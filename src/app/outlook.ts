@@ -4,12 +4,42 @@ import type { NameKnowledge } from "../core/state.ts";
 import { queuedThreshold, runningThreshold } from "../core/thresholds.ts";
 import { scheduledRate } from "../poll/asks.ts";
 import type { Knowledges } from "../poll/knowledge.ts";
+import type { PollProject } from "../poll/target.ts";
 import type { Watched } from "../poll/watched.ts";
-import type { KnownThreshold } from "../ports/telemetry.ts";
+import type { Emit, KnownThreshold } from "../ports/telemetry.ts";
 import { type CommonRules, commonStuck } from "./rules.ts";
 
+/** What each project needs, and what it may use. */
+export function tellLoad(
+  projects: readonly PollProject[],
+  watched: Iterable<Watched>,
+  now: number,
+  emit: Emit,
+): void {
+  const byProject = Map.groupBy(watched, (each) => each.target.project.id);
+  for (const { id, name, gate } of projects) {
+    const mine = byProject.get(id) ?? [];
+    emit({ kind: "project.load", project: name, instances: mine.length, neededPerSecond: loadOf(mine, now) });
+    const { rate, configured } = gate.pacer;
+    emit({ kind: "api.budget", project: name, perSecond: rate, configuredPerSecond: configured });
+  }
+}
+
+export function tellThresholds(
+  config: Config,
+  common: CommonRules,
+  projects: readonly PollProject[],
+  knowledge: Knowledges,
+  emit: Emit,
+): void {
+  for (const { id, name } of projects) {
+    const thresholds = thresholdsOf(config, common, knowledge.entries(id), knowledge, id);
+    emit({ kind: "thresholds.known", project: name, thresholds });
+  }
+}
+
 /** Calls per second that the instances need by the schedules in force, each poll asking what the last one asked. */
-export function loadOf(watched: readonly Watched[], now: number): number {
+function loadOf(watched: readonly Watched[], now: number): number {
   let perSecond = 0;
   for (const each of watched) {
     const interval = each.scheduleAt(now).interval(now);
@@ -20,7 +50,7 @@ export function loadOf(watched: readonly Watched[], now: number): number {
 }
 
 /** The limits that hold for the names known in a project, but for what single instances override. */
-export function thresholdsOf(
+function thresholdsOf(
   config: Config,
   common: CommonRules,
   entries: Iterable<NameKnowledge>,
