@@ -48,8 +48,8 @@ async function post(daemon: Daemon): Promise<{ status: number; body: { problems?
 const gauge = async (daemon: Daemon) =>
   (await daemon.scrape()).value("taskwatch_config_last_reload_successful");
 
-const watched = async (daemon: Daemon) =>
-  (await daemon.scrape()).value("taskwatch_instances", { project: "prod" });
+/** How many instances have had their first poll, which is a baseline. */
+const watched = async (daemon: Daemon) => (await daemon.scrape()).sum("dms_instance_up");
 
 test("SIGHUP takes over instances that came and went, a webhook that moved, and the log level", async () => {
   await using all = await scene();
