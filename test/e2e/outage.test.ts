@@ -49,7 +49,7 @@ test("what began and ended in three hours without the daemon is all told after i
   const expected = new Map<string, readonly string[]>();
   {
     await using app = await RunningApp.start(config, { clock });
-    await app.log.until("polled");
+    await Promise.all([polled(app, "orders", 0), polled(app, "billing", 0)]);
     // Open while the daemon stops, and ended while it is away.
     expected.set(create("orders", { name: "resize", runs_for: "30m" }), ["task.started", "task.succeeded"]);
     expected.set(create("billing", { name: "restart", runs_for: "2h", ends: "FAILED" }), [
@@ -82,8 +82,8 @@ test("what began and ended in three hours without the daemon is all told after i
   await using app = await RunningApp.start(config, { clock });
   const told = () => [...expected].every(([task, types]) => inbox.ofTask(task).length >= types.length);
   await inbox.until(told);
-  await polledOnceMore(app, "orders");
-  await polledOnceMore(app, "billing");
+  await polled(app, "orders");
+  await polled(app, "billing");
   for (const [task, types] of expected)
     expect(
       inbox.ofTask(task).map(({ type }) => type),
@@ -104,7 +104,7 @@ test("a task created 40 hours ago is followed by its id with a lookback of 24 ho
   await using app = await RunningApp.start(config, { clock });
   await inbox.event("task.stuck", (letter) => letter.data.task?.id === task);
   const [first] = simulator.control.requests({ operation: "list_tasks" });
-  await polledOnceMore(app, "orders");
+  await polled(app, "orders");
   // The list is asked for a day and does not show the task any more; the task is asked for by its id.
   const list = simulator.control.requests({ operation: "list_tasks" }).at(-1);
   expect(beginOf(list?.query)).toBeGreaterThan(clock.now() - 24 * HOUR - 60_000);
@@ -118,8 +118,7 @@ test("a task created 40 hours ago is followed by its id with a lookback of 24 ho
   expect(inbox.ofTask(task).map(({ type }) => type)).toEqual(["task.started", "task.stuck", "task.failed"]);
 });
 
-async function polledOnceMore(app: RunningApp, instance: string): Promise<void> {
-  const from = app.log.lines.length;
+async function polled(app: RunningApp, instance: string, from = app.log.lines.length): Promise<void> {
   await app.log.until((line) => line.msg === "polled" && line.instance_name === instance, from);
 }
 
