@@ -28,9 +28,10 @@ if (major > NEEDED[0] || (major === NEEDED[0] && minor >= NEEDED[1])) {
     );
     process.exit(2);
   }
-  const child = spawn(bundled, [...process.execArgv, ...process.argv.slice(1)], {
+  // Only these flags: what else was given is for the one that was started, and might make its child start another.
+  const child = spawn(bundled, ["--optimize-for-size", "--v8-pool-size=1", ...process.argv.slice(1)], {
     stdio: ["inherit", "inherit", "inherit", "ipc"],
-    env: { ...process.env, [BESIDE]: String(process.pid) },
+    env: { MALLOC_ARENA_MAX: "1", ...process.env, [BESIDE]: String(process.pid) },
   });
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.on(signal, () => child.kill(signal));
   child.on("exit", (code, signal) => {
