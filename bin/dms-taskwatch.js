@@ -21,7 +21,8 @@ if (major > NEEDED[0] || (major === NEEDED[0] && minor >= NEEDED[1])) {
   await import(existsSync(built) ? built.href : new URL("src/main.ts", root).href);
 } else {
   const bundled = fileURLToPath(new URL(`node_modules/node-linux-${process.arch}/bin/node`, root));
-  if (!existsSync(bundled)) {
+  // One that was started in place of another starts no third: what made it look too old would go on for ever.
+  if (!existsSync(bundled) || process.env[BESIDE] === String(process.ppid)) {
     console.error(
       `dms-taskwatch needs Node.js ${NEEDED.join(".")} or newer; this is ${process.versions.node}. ` +
         "Install a newer one, or run npm ci on Linux, which brings one along.",

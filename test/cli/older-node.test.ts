@@ -26,3 +26,10 @@ test("started by an older Node.js it runs on the one it brings along, and ends w
   daemon.kill("SIGTERM");
   expect(await daemon.exited).toEqual({ code: 0, signal: null });
 });
+
+test("what looks too old again after that is said, and starts no third one", async () => {
+  // Unlike a flag, this reaches the one that is brought along too.
+  const daemon = new Daemon("/nonexistent", { NODE_OPTIONS: `--import=${TOO_OLD}` }, [BIN]);
+  expect(await daemon.exited).toEqual({ code: 2, signal: null });
+  expect(daemon.stderr.text).toMatch(/^dms-taskwatch needs Node\.js 24\.15 or newer; this is 20\.0\.0/);
+});
