@@ -94,12 +94,13 @@ describe("the documented sample answers", () => {
 });
 
 describe("one pass", () => {
+  // Ages count to the cloud's time, which it tells to the second: they can be up to a second less.
   const steps = [
-    { instance: "orders", task: { name: "resize", created_ago: "3h", runs_for: "forever" } },
+    { instance: "orders", task: { name: "resize", created_ago: "3h30s", runs_for: "forever" } },
     { instance: "orders", task: { name: "restart", created_ago: "2h", runs_for: "90s", ends: "FAILED" } },
     { instance: "billing", task: { name: "restart", created_ago: "2h", runs_for: "90s", ends: "FAILED" } },
     { instance: "billing", task: { name: "restart", created_ago: "1h", runs_for: "30s" } },
-    { instance: "billing", task: { name: "resize", created_ago: "5m", runs_for: "forever" } },
+    { instance: "billing", task: { name: "resize", created_ago: "5m30s", runs_for: "forever" } },
   ];
   const cloud = demo([{ name: "orders" }, { name: "billing" }], steps);
 
