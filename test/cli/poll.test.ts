@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { DEMO_KEY, type SimulatorOptions, startSimulator } from "../../src/simulator/server.ts";
-import { startCheckedCloud } from "../support/checked-cloud.ts";
+import { checkedProject, startCheckedCloud } from "../support/checked-cloud.ts";
 import { cellsOf, runCli, runInProcess } from "../support/cli.ts";
 import { Folder } from "../support/daemon.ts";
 import { type RawConfig, watchConfig } from "../support/watch-config.ts";
@@ -47,15 +47,11 @@ describe("the documented sample answers", () => {
     );
     const config = await folder.write("c.yaml", {
       projects: [
-        {
-          name: "prod",
-          region: "eu-west-101",
-          project_id: "0605768a3300d5762fd0c002e2bbd3f9",
-          endpoint: cloud.url,
-          credentials: KEY,
-          requests_per_second: 200,
-          instances: SAMPLES.map(({ id, name, engine }) => ({ id, name, engine })),
-        },
+        checkedProject(
+          cloud,
+          KEY,
+          SAMPLES.map(({ id, name, engine }) => ({ id, name, engine })),
+        ),
       ],
     });
     const { code, stdout, stderr } = await runCli(["poll", "--config", config]);

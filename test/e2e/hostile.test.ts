@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { expect, test, vi } from "vitest";
-import { startCheckedCloud } from "../support/checked-cloud.ts";
+import { checkedProject, startCheckedCloud } from "../support/checked-cloud.ts";
 import { Folder } from "../support/daemon.ts";
 import { Inbox } from "../support/inbox.ts";
 import { RunningApp } from "../support/running-app.ts";
@@ -78,17 +78,7 @@ test("hostile rows cost nothing but themselves: every task is told by itself, in
     task === null ? { task_count: "1e999", tasks: rows, __proto__: { tasks: [] }, extra: LONG } : undefined,
   );
   const config = {
-    projects: [
-      {
-        name: "prod",
-        region: "eu-west-101",
-        project_id: "0605768a3300d5762fd0c002e2bbd3f9",
-        endpoint: cloud.url,
-        credentials: KEY,
-        requests_per_second: 200,
-        instances: [{ id: INSTANCE, name: "orders" }],
-      },
-    ],
+    projects: [checkedProject(cloud, KEY, [{ id: INSTANCE, name: "orders" }])],
     poll: { schedule: "* * * * * *", active_schedule: "off" },
     store: { url: `sqlite:${folder.file("taskwatch.db")}` },
     stuck: { by_task: { toString: "1h" } },

@@ -1,6 +1,6 @@
 import { expect, test, vi } from "vitest";
 import { SAMPLES } from "../cli/samples.ts";
-import { type Answers, startCheckedCloud } from "../support/checked-cloud.ts";
+import { type Answers, checkedProject, startCheckedCloud } from "../support/checked-cloud.ts";
 import { Inbox } from "../support/inbox.ts";
 import { RunningApp } from "../support/running-app.ts";
 import { webhookOf } from "../support/watch-config.ts";
@@ -17,15 +17,11 @@ async function watch(answers: Answers) {
   const cloud = stack.use(await startCheckedCloud(KEY, answers));
   const config = {
     projects: [
-      {
-        name: "prod",
-        region: "eu-west-101",
-        project_id: "0605768a3300d5762fd0c002e2bbd3f9",
-        endpoint: cloud.url,
-        credentials: KEY,
-        requests_per_second: 200,
-        instances: SAMPLES.map(({ id, name, engine }) => ({ id, name, engine })),
-      },
+      checkedProject(
+        cloud,
+        KEY,
+        SAMPLES.map(({ id, name, engine }) => ({ id, name, engine })),
+      ),
     ],
     poll: { schedule: "* * * * * *", active_schedule: "off" },
     store: { url: "sqlite::memory:" },
@@ -153,16 +149,7 @@ test("a wrong secret key is refused by a server that checks the signature, and n
   await using inbox = await Inbox.start();
   await using cloud = await startCheckedCloud(KEY, (instance) => bodyOf(instance));
   await using app = await RunningApp.start({
-    projects: [
-      {
-        name: "prod",
-        region: "eu-west-101",
-        project_id: "0605768a3300d5762fd0c002e2bbd3f9",
-        endpoint: cloud.url,
-        credentials: { ...KEY, secret_key: "another" },
-        instances: [{ id: SEED.id }],
-      },
-    ],
+    projects: [checkedProject(cloud, { ...KEY, secret_key: "another" }, [{ id: SEED.id }])],
     poll: { schedule: "* * * * * *" },
     store: { url: "sqlite::memory:" },
     webhooks: [webhookOf(inbox)],

@@ -1,6 +1,7 @@
 import { createHash, createHmac } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { json, type Served, serve } from "../cloud/serve.ts";
+import type { RawConfig } from "./watch-config.ts";
 
 /** Body of an answer; undefined: there is no such instance. */
 export type Answers = (instanceId: string, query: URLSearchParams, taskId: string | null) => unknown;
@@ -29,6 +30,23 @@ export function startCheckedCloud(
     if (body !== undefined) json(response, body);
     else json(response, { error_code: task ? "DMS.00404001" : "DMS.00404022", error_msg: "not found" }, 404);
   });
+}
+
+/** The project that this cloud shows, with these credentials, as it stands in a configuration. */
+export function checkedProject(
+  cloud: Served,
+  credentials: RawConfig,
+  instances: readonly RawConfig[],
+): RawConfig {
+  return {
+    name: "prod",
+    region: "eu-west-101",
+    project_id: "0605768a3300d5762fd0c002e2bbd3f9",
+    endpoint: cloud.url,
+    credentials,
+    requests_per_second: 200,
+    instances,
+  };
 }
 
 function isSigned(
