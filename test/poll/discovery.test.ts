@@ -3,22 +3,12 @@ import { Gates } from "../../src/app/gates.ts";
 import { Projects } from "../../src/app/projects.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { Discovery } from "../../src/poll/discovery.ts";
-import type { Clock } from "../../src/ports/clock.ts";
 import { DEMO_KEY, startSimulator } from "../../src/simulator/server.ts";
-import { openStore } from "../../src/store/open.ts";
+import { memoryStore } from "../support/memory-store.ts";
 import { ShiftedClock } from "../support/shifted-clock.ts";
 import { projectOf, watchConfig } from "../support/watch-config.ts";
 
 const INSTANCES = 7;
-
-async function opened(clock: Clock) {
-  const store = await openStore(
-    { url: "sqlite::memory:", keyPrefix: "t", shards: 1 },
-    { exclusive: true, clock: clock },
-  );
-  onTestFinished(() => store.close());
-  return store;
-}
 
 /** Replicas that discover one simulated project through one store. */
 async function scene() {
@@ -26,7 +16,7 @@ async function scene() {
   const simulator = await startSimulator({ projects: [{ keys: [DEMO_KEY] }] });
   onTestFinished(() => simulator.close());
   simulator.control.addLoad({ instances: INSTANCES, tasks: 1, rate: 0 });
-  const store = await opened(clock);
+  const store = await memoryStore(clock);
   const raw = watchConfig(simulator, null, {
     projects: [projectOf(simulator, { instances: [], discover: {} })],
   });
@@ -81,7 +71,7 @@ test("a first listing that failed is tried again soon, not only after the interv
 
 test("a store that lost all is told again what was found", async () => {
   const clock = new ShiftedClock();
-  let { notes } = await opened(clock);
+  let { notes } = await memoryStore(clock);
   let writes = 0;
   const discovery = new Discovery({
     projectId: "p",
@@ -102,7 +92,7 @@ test("a store that lost all is told again what was found", async () => {
   };
   const list = () => discovery.list(source, ["kafka"], new AbortController().signal);
   await list();
-  notes = (await opened(clock)).notes;
+  notes = (await memoryStore(clock)).notes;
   await list();
   expect((await notes.list("")).map(({ name }) => name)).toEqual(["discovered/p"]);
 });

@@ -1,23 +1,13 @@
-import { afterEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { CloudError, StoreError } from "../../src/errors.ts";
 import { KeyGuard, RETRY_REFUSED_MS } from "../../src/poll/key-guard.ts";
-import type { Store } from "../../src/ports/store.ts";
-import { openStore } from "../../src/store/open.ts";
 import { ManualClock } from "../support/manual-clock.ts";
+import { memoryStore } from "../support/memory-store.ts";
 
 const never = new AbortController().signal;
-const stores: Store[] = [];
-afterEach(async () => {
-  for (const store of stores.splice(0)) await store.close();
-});
-
 async function scene() {
   const clock = new ManualClock();
-  const store = await openStore(
-    { url: "sqlite::memory:", keyPrefix: "t", shards: 1 },
-    { exclusive: true, clock },
-  );
-  stores.push(store);
+  const store = await memoryStore(clock);
   const changes: boolean[] = [];
   const guard = () => new KeyGuard("print", store.notes, clock, (refusal) => changes.push(refusal === null));
   return { clock, store, changes, guard };

@@ -1,22 +1,12 @@
-import { afterEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { Pacer } from "../../src/poll/pacer.ts";
-import type { Store } from "../../src/ports/store.ts";
-import { openStore } from "../../src/store/open.ts";
 import { ManualClock } from "../support/manual-clock.ts";
+import { memoryStore } from "../support/memory-store.ts";
 
 const never = new AbortController().signal;
-const stores: Store[] = [];
-afterEach(async () => {
-  for (const store of stores.splice(0)) await store.close();
-});
-
 async function scene(rate: number) {
   const clock = new ManualClock();
-  const store = await openStore(
-    { url: "sqlite::memory:", keyPrefix: "t", shards: 1 },
-    { exclusive: true, clock },
-  );
-  stores.push(store);
+  const store = await memoryStore(clock);
   return { clock, pacer: new Pacer("p", rate, store.budget, clock) };
 }
 

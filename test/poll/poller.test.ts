@@ -9,10 +9,10 @@ import { Shard } from "../../src/poll/shard.ts";
 import { Tallies } from "../../src/poll/tallies.ts";
 import type { Target } from "../../src/poll/target.ts";
 import type { PollEvent } from "../../src/ports/telemetry.ts";
-import { openStore } from "../../src/store/open.ts";
 import { rulesOf, seen } from "../core/support.ts";
 import { leaseOf } from "../store/contract/back-end.ts";
 import { ManualClock } from "../support/manual-clock.ts";
+import { memoryStore } from "../support/memory-store.ts";
 
 type Finished = Extract<PollEvent, { kind: "poll.finished" }>;
 
@@ -33,11 +33,7 @@ async function scene(
     share = 0,
   }: { readonly clock?: ManualClock; readonly cron?: string; readonly share?: number } = {},
 ) {
-  const store = await openStore(
-    { url: "sqlite::memory:", keyPrefix: "t", shards: 4 },
-    { exclusive: true, clock },
-  );
-  ends.push(() => store.close());
+  const store = await memoryStore(clock, 4);
   const shard = await Shard.open(store.state, await leaseOf(store), clock.monotonic() + 600_000);
   const finished: Finished[] = [];
   let merged = 0;

@@ -1,4 +1,4 @@
-import { afterEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { Gates } from "../../src/app/gates.ts";
 import { Reach } from "../../src/poll/reach.ts";
 import { Schedule } from "../../src/poll/schedule.ts";
@@ -7,17 +7,12 @@ import { Tallies } from "../../src/poll/tallies.ts";
 import type { PollProject, Target } from "../../src/poll/target.ts";
 import { Watched } from "../../src/poll/watched.ts";
 import type { Store } from "../../src/ports/store.ts";
-import { openStore } from "../../src/store/open.ts";
 import { MINUTE, rulesOf } from "../core/support.ts";
 import { leaseOf } from "../store/contract/back-end.ts";
 import { ManualClock } from "../support/manual-clock.ts";
+import { memoryStore } from "../support/memory-store.ts";
 
 const POLL_MS = 20_000;
-
-const stores: Store[] = [];
-afterEach(async () => {
-  for (const store of stores.splice(0)) await store.close();
-});
 
 interface Replica {
   readonly member: string;
@@ -29,11 +24,7 @@ interface Replica {
 /** Replicas with so many instances of one project each; the first one owns the project's own record. */
 async function scene(...counts: readonly number[]) {
   const clock = new ManualClock();
-  const store = await openStore(
-    { url: "sqlite::memory:", keyPrefix: "t", shards: counts.length },
-    { exclusive: true, clock },
-  );
-  stores.push(store);
+  const store = await memoryStore(clock, counts.length);
   let written = 0;
   const notes: Store["notes"] = {
     ...store.notes,

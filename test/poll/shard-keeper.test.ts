@@ -1,26 +1,17 @@
-import { afterEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { StoreError } from "../../src/errors.ts";
 import type { Shard } from "../../src/poll/shard.ts";
 import { ShardKeeper } from "../../src/poll/shard-keeper.ts";
-import type { Leases, Store } from "../../src/ports/store.ts";
-import { openStore } from "../../src/store/open.ts";
+import type { Leases } from "../../src/ports/store.ts";
 import { ManualClock } from "../support/manual-clock.ts";
+import { memoryStore } from "../support/memory-store.ts";
 
 const SHARDS = 8;
 const TTL = 10_000;
 
-const stores: Store[] = [];
-afterEach(async () => {
-  for (const store of stores.splice(0)) await store.close();
-});
-
 async function scene() {
   const clock = new ManualClock();
-  const store = await openStore(
-    { url: "sqlite::memory:", keyPrefix: "t", shards: SHARDS },
-    { exclusive: true, clock },
-  );
-  stores.push(store);
+  const store = await memoryStore(clock, SHARDS);
   const replica = (member: string, leases: Partial<Leases> = {}) => {
     const told: string[] = [];
     const shards = new Map<number, Shard>();

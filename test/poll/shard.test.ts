@@ -1,26 +1,17 @@
-import { afterEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { Learned } from "../../src/core/decision.ts";
 import { count, parse } from "../../src/core/sketch.ts";
 import { StoreError } from "../../src/errors.ts";
 import { Shard } from "../../src/poll/shard.ts";
 import { commitDecision } from "../../src/poll/writer.ts";
-import type { StateStore, Store } from "../../src/ports/store.ts";
-import { openStore } from "../../src/store/open.ts";
+import type { StateStore } from "../../src/ports/store.ts";
 import { batch, leaseOf, record, T0 } from "../store/contract/back-end.ts";
 import { ManualClock } from "../support/manual-clock.ts";
-
-const stores: Store[] = [];
-afterEach(async () => {
-  for (const store of stores.splice(0)) await store.close();
-});
+import { memoryStore } from "../support/memory-store.ts";
 
 async function scene(wrap: (state: StateStore) => Partial<StateStore> = () => ({})) {
   const clock = new ManualClock();
-  const store = await openStore(
-    { url: "sqlite::memory:", keyPrefix: "t", shards: 4 },
-    { exclusive: true, clock },
-  );
-  stores.push(store);
+  const store = await memoryStore(clock, 4);
   const lease = await leaseOf(store);
   const shard = await Shard.open({ ...store.state, ...wrap(store.state) }, lease, 10_000);
   const { shard: _, ...first } = batch();
