@@ -1,3 +1,4 @@
+import { redactUrl } from "../util/redact-url.ts";
 import { isSecretPath } from "./secret-keys.ts";
 import {
   exactPlaceOf,
@@ -55,5 +56,7 @@ function describe(source: Source, path: Path, place: Place | undefined): string 
   if (isMap(value)) return Object.keys(value).length === 0 ? "an empty map" : "a map";
   if (value === "") return "an empty text";
   if (isSecretPath(path)) return "a secret that is not shown";
-  return quote(place?.written ?? value);
+  const text = place?.written ?? value;
+  // Whatever the key is for, user and query of a URL may be a secret.
+  return /^\s*[a-z][a-z0-9+.-]*:\/\/.*[@?#]/is.test(text) ? redactUrl(text) : quote(text);
 }

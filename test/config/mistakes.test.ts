@@ -83,6 +83,10 @@ const MISTAKES: readonly (readonly [text: string, message: string])[] = [
     "server: { listen: ':70000' }",
     '6:19: server.listen: found ":70000"; allowed: HOST:PORT, such as 0.0.0.0:10464 or [::]:10464',
   ],
+  [
+    "server: { external_url: 'https://ann:hidden@h/?token=hidden' }",
+    '6:25: server.external_url: found https://h/<secret>; allowed: an http or https URL without user, query and fragment, or empty',
+  ],
   ["server: { reload: yes }", '6:19: server.reload: found "yes"; allowed: true or false'],
   [
     "server: { auth: {} }",
