@@ -79,13 +79,15 @@ export class App {
     this.#views = new InstanceViews(recorder.failures);
   }
 
-  /** Resolves when everything runs. Rejects with `UsageError` or `StoreError`; what was begun is ended then. */
+  /** Resolves when everything runs, or when it was stopped before. Rejects with `UsageError` or `StoreError`; what was begun is ended then. */
   async start(): Promise<void> {
     try {
       await this.#start();
     } catch (error) {
+      // Who stops it before it runs asks for no reason why it does not.
+      const stopping = this.#stopping.signal.aborted;
       await this.stop();
-      if (!this.#stopping.signal.aborted || error !== this.#stopping.signal.reason) throw error;
+      if (!stopping) throw error;
     }
   }
 

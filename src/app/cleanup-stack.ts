@@ -11,19 +11,23 @@ export class CleanupStack {
     this.#onFailure = onFailure;
   }
 
+  /** Throws when all has ended already; then the thing ends too, before `close` resolves. */
   defer(name: string, run: () => unknown): void {
-    if (this.#closed) throw new Error(`${name} came to be after the end`);
     this.#steps.push({ name, run });
+    if (this.#closed === null) return;
+    this.#closed = this.#closed.then(() => this.#run());
+    throw new Error(`${name} came to be after the end`);
   }
 
-  /** Runs all, whatever fails. Closing again gives the first result. */
+  /** Runs all, whatever fails, each once. */
   close(): Promise<void> {
     this.#closed ??= this.#run();
     return this.#closed;
   }
 
   async #run(): Promise<void> {
-    for (const { name, run } of this.#steps.reverse()) {
+    for (let step = this.#steps.pop(); step !== undefined; step = this.#steps.pop()) {
+      const { name, run } = step;
       try {
         await run();
       } catch (error) {

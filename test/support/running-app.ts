@@ -33,14 +33,21 @@ export class RunningApp implements AsyncDisposable {
     this.#app = app(() => read(this.#config), this.log);
   }
 
-  static async start(
+  static async start(config: RawConfig, options: RunningAppOptions = {}): Promise<RunningApp> {
+    const running = await RunningApp.loaded(config, options);
+    await running.begin();
+    return running;
+  }
+
+  /** Not begun. */
+  static async loaded(
     config: RawConfig,
     { clock = systemClock, level = "debug", env = {} }: RunningAppOptions = {},
   ): Promise<RunningApp> {
     const read = (current: RawConfig) => readConfig(current, env);
     const loaded = await read({ ...config, log: { level } });
     if (!loaded.ok) throw new Error(loaded.problems.map(formatProblem).join("\n"));
-    const running = new RunningApp(
+    return new RunningApp(
       (load, log) =>
         new App({
           loaded,
@@ -55,8 +62,10 @@ export class RunningApp implements AsyncDisposable {
       read,
       { ...config, log: { level } },
     );
-    await running.#app.start();
-    return running;
+  }
+
+  begin(): Promise<void> {
+    return this.#app.start();
   }
 
   get url(): string {
