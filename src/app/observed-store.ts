@@ -35,10 +35,20 @@ const OPERATIONS = {
   },
 } as const satisfies { readonly [P in keyof Store]?: { readonly [M in keyof Store[P]]: StoreOperation } };
 
-/** A store whose operations are timed, and whose outages are told once each, when they begin and when they end. */
+/** What takes room, and comes again by itself as long as anything is watched. */
+const PROOF_OF_ROOM: ReadonlySet<StoreOperation> = new Set(["commit", "touch", "take"]);
+
+/** It answers, and refuses what is to be written. */
+const refusesWrites = ({ code }: StoreError): boolean => code === "full" || code === "read_only";
+
+/**
+ * A store whose operations are timed, and whose outages are told once each, when they begin and when they end. Where
+ * writes were refused, an answer to a question does not end it.
+ */
 export class ObservedStore {
   readonly store: Store;
   #downSince: number | null = null;
+  #refusing = false;
 
   constructor(inner: Store, clock: Clock, emit: Emit) {
     const observed = <A extends unknown[], R>(
@@ -49,15 +59,19 @@ export class ObservedStore {
         const from = clock.monotonic();
         try {
           const result = await call(...args);
-          if (this.#downSince !== null) {
+          if (this.#downSince !== null && (!this.#refusing || PROOF_OF_ROOM.has(operation))) {
             emit({ kind: "store.up", downSeconds: (clock.monotonic() - this.#downSince) / 1_000 });
             this.#downSince = null;
+            this.#refusing = false;
           }
           return result;
         } catch (error) {
-          if (error instanceof StoreError && this.#downSince === null) {
-            this.#downSince = from;
-            emit({ kind: "store.down", error });
+          if (error instanceof StoreError) {
+            if (refusesWrites(error)) this.#refusing = true;
+            if (this.#downSince === null) {
+              this.#downSince = from;
+              emit({ kind: "store.down", error });
+            }
           }
           throw error;
         } finally {
@@ -90,7 +104,7 @@ export class ObservedStore {
     };
   }
 
-  /** Did the last operation get its answer? */
+  /** Is it not in an outage? */
   get up(): boolean {
     return this.#downSince === null;
   }
