@@ -27,7 +27,10 @@ ENV NODE_ENV=production \
 WORKDIR /app
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
+COPY bin bin
 COPY package.json LICENSE ./
+# For `docker exec … dms-taskwatch tasks`.
+RUN ["node", "-e", "require('fs').symlinkSync('/app/bin/dms-taskwatch.js', '/usr/local/bin/dms-taskwatch')"]
 # Owned by the user that runs: a volume mounted here for the first time takes it over.
 RUN ["node", "-e", "const fs = require('fs'); fs.mkdirSync('/data'); fs.chownSync('/data', 1000, 1000)"]
 USER 1000:1000

@@ -84,7 +84,8 @@ function buildStage(
   built: ReadonlyMap<string, Image>,
 ): Image {
   if (!/^node:\d+-\S+-slim$/.test(base)) throw new Error(`an image that the test does not know: ${base}`);
-  mkdirSync(root);
+  // Where the base image keeps what is on the path.
+  mkdirSync(join(root, "usr/local/bin"), { recursive: true });
   const image = {
     root,
     env: {} as Record<string, string>,
@@ -171,14 +172,14 @@ function run(image: Pick<Image, "root" | "env" | "workdir">, text: string): void
 
 /** The image's folders where the build puts them on this machine; only root may give them to the image's user. */
 export const inside = (root: string) => (text: string) => {
-  const placed = text.replaceAll(/(?<=^|['":])\/(app|data)\b/g, (path) => join(root, path));
+  const placed = text.replaceAll(/(?<=^|['":])\/(app|data|usr\/local)\b/g, (path) => join(root, path));
   return isRoot ? placed : placed.replaceAll("1000, 1000", "process.getuid(), process.getgid()");
 };
 
 export const isRoot = process.getuid?.() === 0;
 
 /** npm's own settings of this machine, and the tools beside its Node.js. */
-const buildEnv = (env: Readonly<Record<string, string>>): NodeJS.ProcessEnv => ({
+export const buildEnv = (env: Readonly<Record<string, string>>): NodeJS.ProcessEnv => ({
   ...Object.fromEntries(Object.entries(process.env).filter(([name]) => /^(HOME|npm_config_)/i.test(name))),
   PATH: `${dirname(process.execPath)}:${process.env.PATH?.split(":")
     .filter((folder) => !folder.includes("node_modules") && existsSync(folder))

@@ -10,7 +10,15 @@ import { freePort } from "../support/free-port.ts";
 import { LogLines } from "../support/log-lines.ts";
 import { scrape } from "../support/scrape.ts";
 import { watchConfig } from "../support/watch-config.ts";
-import { allowedInBuild, buildImage, copiedFromProject, type Image, inside, isRoot } from "./dockerfile.ts";
+import {
+  allowedInBuild,
+  buildEnv,
+  buildImage,
+  copiedFromProject,
+  type Image,
+  inside,
+  isRoot,
+} from "./dockerfile.ts";
 
 /*
  * The image without Docker: the steps of the Dockerfile, read from it, in an empty folder outside any repository, and
@@ -77,6 +85,7 @@ test("the build needs nothing that .dockerignore keeps from it, and leaves what 
   expect(modules.filter((name) => name.startsWith("node-linux-"))).toEqual([]);
   expect(readdirSync(join(image.root, "app")).sort()).toEqual([
     "LICENSE",
+    "bin",
     "dist",
     "node_modules",
     "package.json",
@@ -129,7 +138,7 @@ test("it starts as a user without rights, keeps its state in the volume and noth
   expect(await ends(image.healthcheck, env)).toBe("1 ");
   expect(everything(join(image.root, "app")).sort()).toEqual(before);
   expect(readdirSync(join(image.root, "data"))).toContain("taskwatch.db");
-  expect(readdirSync(image.root).sort()).toEqual(["app", "data"]);
+  expect(readdirSync(image.root).sort()).toEqual(["app", "data", "usr"]);
 });
 
 test("every command is in it, and a mistake is told in words", async () => {
@@ -137,6 +146,9 @@ test("every command is in it, and a mistake is told in words", async () => {
   expect(await ends([...entrypoint, "--version"])).toMatch(/^0 \d+\.\d+\.\d+$/);
   expect(await ends([...entrypoint, "check"])).toMatch(/^2 .*HUAWEICLOUD_SDK_AK/s);
   expect(await ends([...entrypoint, "simulate", "--listen", "nowhere"])).toMatch(/^2 .*allowed/s);
+  // By its name, as the runbook says.
+  const { PATH = "" } = buildEnv({});
+  expect(await ends(["/usr/local/bin/dms-taskwatch", "--version"], { PATH })).toMatch(/^0 \d+\.\d+\.\d+$/);
   // With the environment alone, as `docker run -e …` gives it.
   const env = { HUAWEICLOUD_SDK_AK: "AK", HUAWEICLOUD_SDK_SK: "SK", TASKWATCH_REGION: "eu-west-101" };
   expect(await ends([...entrypoint, "check"], env)).toMatch(/^0 .*sqlite:.*\/data\/taskwatch\.db/s);
