@@ -56,6 +56,9 @@ export function maskUrl(url: string): string {
   return parsed?.host ? `${parsed.protocol}//${parsed.host}/${HIDDEN}` : HIDDEN;
 }
 
+/** Of the URL of a Redis, which may list hosts: nothing else in it is secret. */
+const maskUser = (url: string): string => url.replace(/\/\/[^@/]*@/, `//${HIDDEN}@`);
+
 const time = formatDuration;
 const timeOrOff = (value: number | null): string => (value === null ? "off" : time(value));
 const orOff = (value: string | null): string => value ?? "off";
@@ -163,7 +166,7 @@ function maskInstanceStuck(stuck: InstanceConfig["stuck"]): Plain {
 
 function maskStore(store: Config["store"]): Plain {
   return {
-    url: store.kind === "sqlite" ? `sqlite:${store.path}` : maskUrl(store.url.reveal()),
+    url: store.kind === "sqlite" ? `sqlite:${store.path}` : maskUser(store.url.reveal()),
     key_prefix: store.key_prefix,
     shards: store.shards,
     lease: time(store.lease),

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { rootCertificates } from "node:tls";
 import { inspect } from "node:util";
 import { afterEach, describe, expect, it } from "vitest";
 import type { Config } from "../../src/config/config.ts";
@@ -9,6 +10,8 @@ import { formatProblem } from "../../src/config/problem.ts";
 import { plainInstance } from "../../src/config/resolve.ts";
 import { EVENT_TYPES } from "../../src/core/event.ts";
 import { HOOK_SECRET, type load, loaded, MINIMAL, problems } from "./support.ts";
+
+const [CERTIFICATE = ""] = rootCertificates;
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
@@ -255,7 +258,7 @@ describe("secrets in files", () => {
       "/etc/one": `${HOOK_SECRET}\n`,
       "/etc/two": HOOK_SECRET,
       "/etc/header": "value",
-      "/etc/ca.pem": "-----BEGIN CERTIFICATE-----\n",
+      "/etc/ca.pem": `${CERTIFICATE}\n`,
     };
     const result = await loaded(files);
     const credentials = result.config.projects[0]?.credentials;
@@ -267,9 +270,21 @@ describe("secrets in files", () => {
     expect(webhook?.secrets.map((secret) => secret.reveal())).toEqual([HOOK_SECRET, HOOK_SECRET]);
     expect(webhook?.headers["X-Key"]?.reveal()).toBe("value");
     expect(webhook?.auth?.kind === "basic" && webhook.auth.password.reveal()).toBe(HOOK_SECRET);
-    expect(webhook?.tls?.ca).toBe("-----BEGIN CERTIFICATE-----");
+    expect(webhook?.tls?.ca).toBe(CERTIFICATE);
     expect(result.files.map(({ path }) => path).sort()).toEqual(Object.keys(files).sort());
     expect(result.files.every(({ sha256 }) => sha256 !== null)).toBe(true);
+  });
+
+  it("that are to be PEM and are not are problems where they are named", async () => {
+    const files = {
+      "/etc/taskwatch.yaml": `${MINIMAL}server: { tls: { cert_file: cert.pem, key_file: key.pem } }\n`,
+      "/etc/cert.pem": "a host name",
+      "/etc/key.pem": CERTIFICATE,
+    };
+    expect(await problems(files)).toEqual([
+      "6:29: server.tls.cert_file: found a secret that is not shown; allowed: a certificate in PEM, -----BEGIN CERTIFICATE-----",
+      "6:49: server.tls.key_file: found a secret that is not shown; allowed: a private key in PEM without a passphrase, -----BEGIN PRIVATE KEY-----",
+    ]);
   });
 
   it("that are missing, empty or named wrongly are problems where they are named", async () => {

@@ -91,8 +91,16 @@ describe("the masked configuration", () => {
     const masked = maskConfig(config);
     expect(masked).toContain("url: https://h.example:8443/<secret>");
     expect(masked).not.toContain("hidden");
-    expect(maskUrl("redis://user:hidden@r.example:6379/0")).toBe("redis://r.example:6379/<secret>");
     expect(maskUrl("no url")).toBe("<secret>");
+  });
+
+  it.each([
+    ["redis://user:hidden@r.example:6379/3", "redis://<secret>@r.example:6379/3"],
+    ["redis+sentinel://:hidden@a:1,b:2/orders", "redis+sentinel://<secret>@a:1,b:2/orders"],
+    ["redis+cluster://a:1,b:2", "redis+cluster://a:1,b:2"],
+  ])("shows of the Redis %s what is no secret", async (url, shown) => {
+    const { config } = await loaded(`${MINIMAL}store: { url: "${url}" }\n`);
+    expect(parse(maskConfig(config)).store.url).toBe(shown);
   });
 });
 

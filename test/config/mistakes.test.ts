@@ -70,6 +70,26 @@ const MISTAKES: readonly (readonly [text: string, message: string])[] = [
     "store: { url: mysql://u:hidden@h/ }",
     "6:15: store.url: found a secret that is not shown; allowed: sqlite:PATH, sqlite::memory:, or a redis://, rediss://, redis+sentinel:// or redis+cluster:// URL",
   ],
+  [
+    "store: { url: 'redis://:hidden@h:99999' }",
+    "6:15: store.url: found a secret that is not shown; allowed: a URL whose hosts are host or host:port, with ports from 1 to 65535",
+  ],
+  [
+    "store: { url: 'redis://h/orders' }",
+    "6:15: store.url: found a secret that is not shown; allowed: a URL with a number as its database: redis://host:port/0",
+  ],
+  [
+    "store: { url: 'redis+sentinel://h:1,g:1' }",
+    "6:15: store.url: found a secret that is not shown; allowed: a URL with the master's name: redis+sentinel://host:port/name",
+  ],
+  [
+    "store: { url: 'redis+cluster://h/3' }",
+    "6:15: store.url: found a secret that is not shown; allowed: a URL without a database: a cluster has one",
+  ],
+  [
+    "store: { url: 'redis://ann:50%@h' }",
+    "6:15: store.url: found a secret that is not shown; allowed: a URL whose user and password are percent-encoded (% is %25), or store.username and store.password_file",
+  ],
   ["store: { shards: 2000 }", '6:18: store.shards: found "2000"; allowed: a whole number from 1 to 1024'],
   [
     'store: { key_prefix: "a{b}" }',
@@ -85,7 +105,7 @@ const MISTAKES: readonly (readonly [text: string, message: string])[] = [
   ],
   [
     "server: { external_url: 'https://ann:hidden@h/?token=hidden' }",
-    '6:25: server.external_url: found https://h/<secret>; allowed: an http or https URL without user, query and fragment, or empty',
+    "6:25: server.external_url: found https://h/<secret>; allowed: an http or https URL without user, query and fragment, or empty",
   ],
   ["server: { reload: yes }", '6:19: server.reload: found "yes"; allowed: true or false'],
   [

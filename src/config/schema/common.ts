@@ -1,4 +1,5 @@
-import { content, glob, secret, text } from "./scalars.ts";
+import { createPrivateKey, X509Certificate } from "node:crypto";
+import { glob, scalar, secret, text } from "./scalars.ts";
 import { object, oneOrMany } from "./shapes.ts";
 
 const globs = () => oneOrMany(glob(), "globs").optional();
@@ -12,6 +13,27 @@ export const auth = () =>
     basic: object({ user: text("a user name"), password: secret("a password") }).optional(),
   });
 
-export const pem = () => content("PEM text");
+const readable = (read: () => unknown): boolean => {
+  try {
+    read();
+    return true;
+  } catch {
+    return false;
+  }
+};
 
-export const clientTls = () => object({ ca: pem() });
+/** One or more; the first one is looked at. */
+export const certificate = () =>
+  scalar("a certificate in PEM, -----BEGIN CERTIFICATE-----", { type: "string" }, (value) =>
+    readable(() => new X509Certificate(value)) ? value : undefined,
+  );
+
+/** PEM spans lines, so it is no `secret()`. */
+export const privateKey = () =>
+  scalar(
+    "a private key in PEM without a passphrase, -----BEGIN PRIVATE KEY-----",
+    { type: "string" },
+    (value) => (readable(() => createPrivateKey(value)) ? value : undefined),
+  );
+
+export const clientTls = () => object({ ca: certificate() });

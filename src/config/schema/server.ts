@@ -1,11 +1,8 @@
 import { LOG_LEVELS } from "../config.ts";
-import { auth, pem } from "./common.ts";
+import { auth, certificate, privateKey } from "./common.ts";
 import { duration, flag, number, oneOf, scalar, secret, text } from "./scalars.ts";
 import { object } from "./shapes.ts";
 import { endpointOrEmpty, storeUrl } from "./urls.ts";
-
-/** A key of PEM text spans lines, so it is no `secret()`. */
-const pemKey = () => pem();
 
 export const store = object({
   url: storeUrl().prefault("sqlite:./data/taskwatch.db"),
@@ -17,7 +14,11 @@ export const store = object({
   keep_events: duration({ min: 1000 }).prefault("7d"),
   username: text("a user name").optional(),
   password: secret("a password").optional(),
-  tls: object({ ca: pem().optional(), cert: pem().optional(), key: pemKey().optional() }).optional(),
+  tls: object({
+    ca: certificate().optional(),
+    cert: certificate().optional(),
+    key: privateKey().optional(),
+  }).optional(),
 });
 
 /** `host:port`, `[v6]:port` or `:port`, which is every address. */
@@ -32,7 +33,7 @@ const listen = () =>
 export const server = object({
   listen: listen().prefault("0.0.0.0:10464"),
   external_url: endpointOrEmpty().prefault(""),
-  tls: object({ cert: pem(), key: pemKey() }).optional(),
+  tls: object({ cert: certificate(), key: privateKey() }).optional(),
   auth: auth().optional(),
   metrics_auth: flag().prefault("true"),
   reload: flag().prefault("false"),

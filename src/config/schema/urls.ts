@@ -1,3 +1,4 @@
+import { parseRedisUrl } from "../../util/redis-url.ts";
 import { Secret } from "../secret.ts";
 import { hasControl, NotAllowed, scalar } from "./scalars.ts";
 
@@ -56,8 +57,8 @@ export const storeUrl = () =>
     if (file !== undefined && !file.startsWith("//") && !hasControl(file)) {
       return { url: new Secret(value), kind: "sqlite", path: file };
     }
-    if (/^(rediss?|redis\+(sentinel|cluster)):\/\/[^/]/.test(value) && !hasControl(value)) {
-      return { url: new Secret(value), kind: "redis", path: null };
-    }
-    return undefined;
+    if (!/^(rediss?|redis\+(sentinel|cluster)):\/\/[^/]/.test(value) || hasControl(value)) return undefined;
+    const redis = parseRedisUrl(value);
+    if (typeof redis === "string") return new NotAllowed(redis);
+    return { url: new Secret(value), kind: "redis", path: null };
   });

@@ -1,6 +1,7 @@
 import { Cluster, Redis, type RedisOptions } from "ioredis";
 import { StoreError, UsageError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
+import { parseRedisUrl } from "../../util/redis-url.ts";
 import { storeError } from "./errors.ts";
 
 export interface RedisSettings {
@@ -57,7 +58,9 @@ async function ready(client: Client): Promise<void> {
 }
 
 function createClient(settings: RedisSettings): Client {
-  const { scheme, username, password, hosts, path } = parseUrl(settings.url);
+  const parsed = parseRedisUrl(settings.url);
+  if (typeof parsed === "string") throw new UsageError(`store.url: allowed is ${parsed}`);
+  const { scheme, username, password, hosts, db, master } = parsed;
   const secure = scheme === "rediss" || settings.tls !== null;
   const tls = secure
     ? Object.fromEntries(Object.entries(settings.tls ?? {}).filter(([, value]) => value !== null))
@@ -92,55 +95,18 @@ function createClient(settings: RedisSettings): Client {
     });
   }
   if (scheme === "redis+sentinel") {
-    if (path === "") throw new UsageError("store.url: redis+sentinel:// needs the master's name: …/mymaster");
     return new Redis({
       ...common,
       sentinels: [...hosts],
-      name: path,
+      name: master,
       sentinelRetryStrategy: (times: number) => Math.min(times * 100, LONGEST_RECONNECT_WAIT_MS),
       ...(tls ? { sentinelTLS: tls, enableTLSForSentinelMode: true } : {}),
     });
   }
-  return new Redis({ ...common, ...first, db: path === "" ? 0 : Number(path) });
+  return new Redis({ ...common, ...first, db });
 }
 
 type Looked = (error: null, address: string) => void;
 const asItIs = (address: string, callback: Looked): void => callback(null, address);
 
 const orNothing = (key: string, value: string | null) => (value === null ? {} : { [key]: value });
-
-interface Parts {
-  readonly scheme: string;
-  readonly username: string | null;
-  readonly password: string | null;
-  readonly hosts: readonly { readonly host: string; readonly port: number }[];
-  readonly path: string;
-}
-
-const URL_PARTS = /^(rediss?|redis\+sentinel|redis\+cluster):\/\/(?:([^@/]*)@)?([^/?#]+)(?:\/([^?#]*))?$/;
-
-/** `new URL` knows no lists of hosts. The URL may hold a password: no error shows it. */
-function parseUrl(url: string): Parts {
-  const [, scheme, user = "", hosts = "", path = ""] = URL_PARTS.exec(url) ?? [];
-  if (scheme === undefined) {
-    throw new UsageError(
-      "store.url: allowed are redis://host:port/db, rediss://…, redis+sentinel://host:port,host:port/name, redis+cluster://host:port,host:port",
-    );
-  }
-  const [name = "", ...rest] = user.split(":");
-  const defaultPort = scheme === "redis+sentinel" ? 26379 : 6379;
-  return {
-    scheme,
-    username: name === "" ? null : decodeURIComponent(name),
-    password: rest.length === 0 ? null : decodeURIComponent(rest.join(":")),
-    hosts: hosts.split(",").map((each) => hostOf(each, defaultPort)),
-    path,
-  };
-}
-
-function hostOf(text: string, defaultPort: number): { host: string; port: number } {
-  const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:]*))(?::(\d+))?$/.exec(text) ?? [];
-  const host = bracketed ?? plain;
-  if (!host) throw new UsageError("store.url: a host is missing or is not host:port");
-  return { host, port: port === undefined ? defaultPort : Number(port) };
-}
