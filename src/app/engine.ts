@@ -327,7 +327,9 @@ export class Engine {
       project: project.name,
       instanceId: record.instanceId,
       instanceName: record.name,
-      reason: "it is not configured any more",
+      reason: record.discovered
+        ? "it is neither listed nor configured any more"
+        : "it is not configured any more",
     });
   }
 

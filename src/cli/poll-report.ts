@@ -44,9 +44,9 @@ export function passTable(passes: readonly InstancePass[], width: number | null)
       ...(planned ? [scheduleAt === null ? "" : timeText(scheduleAt)] : []),
     ]),
   );
-  return rows.length === 0
-    ? ["no tasks"]
-    : renderTable(planned ? [...COLUMNS, PLANNED] : COLUMNS, rows, width);
+  if (rows.length > 0) return renderTable(planned ? [...COLUMNS, PLANNED] : COLUMNS, rows, width);
+  // Where something could not be read, nobody knows.
+  return passes.some(({ problem }) => problem !== null) ? [] : ["no tasks"];
 }
 
 export function passJson(passes: readonly InstancePass[], userNames: boolean): unknown {

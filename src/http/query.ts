@@ -37,7 +37,7 @@ export function readParameters<P extends Readonly<Record<string, Parameter<unkno
 ): Values<P> {
   const problems: ParameterProblem[] = [];
   if (typeof given !== "object" || given === null || Array.isArray(given)) {
-    throw new BadRequest([{ where: place, found: kindOf(given), allowed: "an object" }]);
+    throw new BadRequest([{ where: place, found: kindOf(given, place), allowed: "an object" }]);
   }
   const fields = new Map(Object.entries(given));
   for (const name of fields.keys()) {
@@ -55,7 +55,7 @@ export function readParameters<P extends Readonly<Record<string, Parameter<unkno
     if (value === undefined || (place === "body" && value === null)) return [name, parameter.absent];
     const read = typeof value === "string" ? parameter.read(value) : null;
     if (read === null) {
-      const found = typeof value === "string" ? JSON.stringify(shown(value)) : kindOf(value);
+      const found = typeof value === "string" ? JSON.stringify(shown(value)) : kindOf(value, place);
       problems.push({ where: `${place}.${name}`, found, allowed: parameter.allowed });
     }
     return [name, read];
@@ -68,8 +68,8 @@ const LONGEST_SHOWN = 80;
 const shown = (text: string): string =>
   text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN).toWellFormed()}…` : text;
 
-function kindOf(value: unknown): string {
-  if (Array.isArray(value)) return "given several times";
+function kindOf(value: unknown, place: "query" | "body"): string {
+  if (Array.isArray(value)) return place === "query" ? "given several times" : "a list";
   return value === undefined || value === null ? "nothing" : `a ${typeof value}`;
 }
 

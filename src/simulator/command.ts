@@ -62,11 +62,17 @@ async function chooseScenario(args: SimulateArguments): Promise<Scenario> {
   if (args.scenario !== undefined && args.instances !== undefined) {
     throw new Error("give a scenario or a number of instances, not both");
   }
-  if (args.scenario !== undefined) return parseScenario(await readFile(args.scenario, "utf8"), args.scenario);
+  if (args.scenario !== undefined) return parseScenario(await textOf(args.scenario), args.scenario);
   if (args.instances === undefined) return demoScenario();
   const load = { instances: args.instances, tasks: args.tasks ?? 8, rate: args.rate ?? 0 };
   return { steps: [{ load }] };
 }
+
+const textOf = (path: string): Promise<string> =>
+  readFile(path, "utf8").catch((cause: NodeJS.ErrnoException) => {
+    const reason = cause.code === "ENOENT" ? "there is no such file" : `it cannot be read (${cause.code})`;
+    throw new Error(`scenario: ${path}: ${reason}; allowed: a scenario in YAML or JSON`, { cause });
+  });
 
 function parseListen(listen: string): { host: string; port: number } {
   const match = /^(?:(?:\[([0-9A-Fa-f:.]+)\]|([^:]*)):)?(\d{1,5})$/.exec(listen);

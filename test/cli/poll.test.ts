@@ -204,7 +204,8 @@ describe("what could not be read", () => {
       demo(names, [{ revoke_key: DEMO_KEY.access_key }]),
     );
     expect(code).toBe(1);
-    expect(stdout).toBe("no tasks\n");
+    // Nobody knows whether there are any.
+    expect(stdout).toBe("");
     expect(stderr.trimEnd().split("\n")).toEqual([
       expect.stringMatching(/^prod: i\d+: the credentials were refused: .*APIGW\.0301/),
       expect.stringMatching(/^prod: 11 instances: the credentials were refused: no call was made/),

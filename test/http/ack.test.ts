@@ -159,17 +159,18 @@ describe("POST /api/v1/tasks/{id}/ack", () => {
     expect([status, body.error]).toEqual([403, expect.stringMatching(/needs server\.auth/)]);
   });
 
-  test.each<[string, unknown, string]>([
+  test.each<[string, unknown, string, string?]>([
     ["nobody who says who", {}, "body.by"],
     ["an empty name", { by: " " }, "body.by"],
     ["a name too long", { by: "x".repeat(101) }, "body.by"],
     ["a number for a name", { by: 1 }, "body.by"],
     ["a key that there is not", { by: "al", why: "x" }, "body.why"],
-    ["a list", [], "body"],
+    ["a list", [], "body", "a list"],
     ["a text", "x", "body"],
-  ])("%s is answered 400", async (_what, json, where) => {
+  ])("%s is answered 400", async (_what, json, where, found) => {
     const { status, body } = await post(1, "twin", json);
     expect([status, body.problems?.[0].where]).toEqual([400, where]);
+    if (found !== undefined) expect(body.problems[0].found).toBe(found);
   });
 
   test("wrong credentials, a form, a form of another site and a body too large are refused", async () => {

@@ -69,6 +69,13 @@ test("it plays a scenario file", async () => {
   }
 });
 
+test("a scenario that is not there is said, with what is allowed", async () => {
+  const io = { stdout: () => {}, signal: new AbortController().signal };
+  await expect(runSimulator({ listen: "0", scenario: "/nowhere/s.yaml" }, io)).rejects.toThrow(
+    "scenario: /nowhere/s.yaml: there is no such file; allowed: a scenario in YAML or JSON",
+  );
+});
+
 test("a step that fails later is told", async () => {
   const folder = await mkdtemp(join(tmpdir(), "scenario-"));
   const file = join(folder, "scenario.yaml");
