@@ -1,3 +1,5 @@
+import { percentDecoded } from "./percent.ts";
+
 export interface RedisUrl {
   readonly scheme: "redis" | "rediss" | "redis+sentinel" | "redis+cluster";
   /** Null where the URL names none. */
@@ -27,7 +29,7 @@ export function parseRedisUrl(url: string): RedisUrl | string {
   if (!hosts.every((each) => each !== null))
     return "a URL whose hosts are host or host:port, with ports from 1 to 65535";
   const [name = "", ...rest] = user.split(":");
-  const [username, password] = [decoded(name), decoded(rest.join(":"))];
+  const [username, password] = [percentDecoded(name), percentDecoded(rest.join(":"))];
   if (username === undefined || password === undefined) {
     return "a URL whose user and password are percent-encoded (% is %25), or store.username and store.password_file";
   }
@@ -52,12 +54,4 @@ function hostOf(text: string, defaultPort: number): { host: string; port: number
   const host = bracketed ?? plain;
   const port = digits === undefined ? defaultPort : Number(digits);
   return host && port >= 1 && port <= 65_535 ? { host, port } : null;
-}
-
-function decoded(text: string): string | undefined {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -276,6 +276,10 @@ const PROJECT_MISTAKES: readonly (readonly [text: string, message: string])[] = 
     '5:26: projects[0].requests_per_second: found "0"; allowed: a number over 0, at most 1000',
   ],
   [
+    "proxy: 'http://ann:50%off@proxy.example:3128'",
+    "4:12: projects[0].proxy: found a secret that is not shown; allowed: a URL whose user and password are percent-encoded (% is %25)",
+  ],
+  [
     "credentials: { access_key: a, secret_key: b }\n    endpoint: dms.example.org",
     '5:15: projects[0].endpoint: found "dms.example.org"; allowed: an http or https URL without user, query and fragment, or empty',
   ],

@@ -1,3 +1,4 @@
+import { percentDecoded } from "../../util/percent.ts";
 import { parseRedisUrl } from "../../util/redis-url.ts";
 import { Secret } from "../secret.ts";
 import { hasControl, NotAllowed, scalar } from "./scalars.ts";
@@ -38,9 +39,13 @@ export const webhookUrl = (json: Readonly<Record<string, unknown>> = JSON_URL) =
   });
 
 export const proxyUrl = () =>
-  scalar("an http or https URL of a proxy", JSON_URL, (value) =>
-    httpUrl(value) ? new Secret(value) : undefined,
-  );
+  scalar("an http or https URL of a proxy", JSON_URL, (value) => {
+    const url = httpUrl(value);
+    if (!url) return undefined;
+    if ([url.username, url.password].some((part) => percentDecoded(part) === undefined))
+      return new NotAllowed("a URL whose user and password are percent-encoded (% is %25)");
+    return new Secret(value);
+  });
 
 const STORE_FORMS =
   "sqlite:PATH, sqlite::memory:, or a redis://, rediss://, redis+sentinel:// or redis+cluster:// URL";
