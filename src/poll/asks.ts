@@ -44,9 +44,13 @@ const NOTHING: Asked = {
 /** After these, what is left to ask waits for the next poll: more calls would make it worse, or get no answer. */
 const ENOUGH: ReadonlySet<string> = new Set(["throttled", "credentials_rejected", "clock_skew"]);
 
+/** So many tasks of one kind may fail to be read in one poll: more would be the trouble of all. */
+const MOST_FAILURES = 3;
+
 /**
  * Asks for what the listing does not tell: open tasks that it does not show, progress, scheduled tasks. A failure
- * ends the asks of its kind and costs what they would have told, never the listing. Rejects with anything that is
+ * costs what the ask would have told, never the listing, nor for long what other tasks have to tell: each poll begins
+ * with another one. Rejects with anything that is
  * not a `CloudError`, such as the signal's reason.
  */
 export function askBeside(
@@ -62,8 +66,17 @@ export function askBeside(
   const toProgress = progressAsks(before, target.rules, knowledge, now, listing.cloudNow);
   // Nearly every poll: nothing is open, or the listing tells of all that is.
   if (toShow.length === 0 && toProgress.length === 0 && !withScheduled) return NOTHING;
-  return ask(target, toShow, toProgress, withScheduled, signal);
+  const from = Math.floor(now / TURN_MS);
+  return ask(target, turned(toShow, from), turned(toProgress, from), withScheduled, signal);
 }
+
+/** A prime number, so that polls at a round interval do not begin with the same task again. */
+const TURN_MS = 1_009;
+
+const turned = <T>(list: readonly T[], by: number): readonly T[] => {
+  const first = list.length === 0 ? 0 : by % list.length;
+  return [...list.slice(first), ...list.slice(0, first)];
+};
 
 async function ask(
   { source, instanceId }: Target,
@@ -80,6 +93,7 @@ async function ask(
   let scheduledAsked = false;
   const attempt = async (operation: Operation, ask: () => Promise<void>): Promise<void> => {
     if (failures.some(({ error }) => ENOUGH.has(error.reason))) return;
+    if (failures.filter((failure) => failure.operation === operation).length >= MOST_FAILURES) return;
     try {
       await ask();
     } catch (error) {
@@ -87,19 +101,19 @@ async function ask(
       failures.push({ operation, error });
     }
   };
-  await attempt("show_task", async () => {
-    for (const taskId of toShow) {
+  for (const taskId of toShow) {
+    await attempt("show_task", async () => {
       calls += 1;
       lookups.set(taskId, await source.show(instanceId, taskId, signal));
-    }
-  });
-  await attempt("task_progress", async () => {
-    for (const taskId of toProgress) {
+    });
+  }
+  for (const taskId of toProgress) {
+    await attempt("task_progress", async () => {
       calls += 1;
       const ratio = await source.progress(instanceId, taskId, signal);
       if (ratio !== null) progress.set(taskId, ratio);
-    }
-  });
+    });
+  }
   if (withScheduled) {
     await attempt("list_scheduled_tasks", async () => {
       scheduledAsked = true;
