@@ -235,6 +235,8 @@ export class Poller {
       error: trouble?.error,
       calls: callsOf(result),
     });
+    // What fell due meanwhile waits as well.
+    if (watched.throttled > 0) watched.dueAgain = null;
     if (watched.dueAgain !== null) {
       const again = watched.dueAgain;
       watched.dueAgain = null;

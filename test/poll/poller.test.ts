@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from "vitest";
 import { Gates } from "../../src/app/gates.ts";
 import type { Listing, Window } from "../../src/core/task.ts";
+import { CloudError } from "../../src/errors.ts";
 import { Knowledges } from "../../src/poll/knowledge.ts";
 import { Poller } from "../../src/poll/poller.ts";
 import { Reach } from "../../src/poll/reach.ts";
@@ -198,4 +199,19 @@ test("a timer that fires early makes no second poll of the same due time", async
   const { pass, finished } = await scene({}, { clock: new EarlyClock(), cron: "*/5 * * * * *", share: 0.5 });
   for (let second = 0; second < 50; second++) await pass();
   expect([10, 11]).toContain(finished.length);
+});
+
+test("what falls due while a call is answered as throttled waits with it", async () => {
+  const clock = new ManualClock();
+  const begun: number[] = [];
+  const list = async () => {
+    begun.push(clock.monotonic());
+    await clock.sleep(2_500);
+    throw new CloudError("throttled", "slow down", { status: 429 });
+  };
+  const { pass } = await scene({ list }, { clock });
+  for (let second = 0; second < 40; second++) await pass();
+  const waits = begun.slice(1).map((at, index) => at - (begun[index] ?? 0) - 2_500);
+  expect(waits.length).toBeGreaterThan(0);
+  expect(Math.min(...waits)).toBeGreaterThanOrEqual(5_000);
 });
