@@ -103,6 +103,8 @@ class Streams {
   }
 
   add(client: Client): void {
+    // It left while its place in the events was looked up: no `close` will come any more.
+    if (client.out.destroyed) return;
     this.#clients.add(client);
     client.out.once("close", () => this.#clients.delete(client));
     client.out.on("error", () => client.out.destroy());

@@ -265,4 +265,25 @@ describe("a stream", () => {
       .poll(async () => (await EventSource.open(`${url}${STREAM}`).then(use, () => null)) !== null)
       .toBe(true);
   });
+
+  test("that its client left before it began takes no place", async () => {
+    const begun: (() => void)[] = [];
+    const api = endless(0, 0);
+    const newestEvents: Api["newestEvents"] = (limit) =>
+      new Promise((resolve) => begun.push(() => resolve(api.newestEvents(limit))));
+    const { url, port } = await serve({ ...api, newestEvents }, new ManualClock());
+    for (let client = 0; client < 64; client++) {
+      const socket = connect(port, "127.0.0.1");
+      socket.write(`GET ${STREAM} HTTP/1.1\r\nhost: watch.example\r\n\r\n`);
+      await expect.poll(() => begun.length).toBe(client + 1);
+      socket.resetAndDestroy();
+    }
+    const probe = await fetch(`${url}/healthz`);
+    expect(probe.status).toBe(200);
+    for (const begin of begun.splice(0)) begin();
+    const opening = EventSource.open(`${url}${STREAM}`);
+    await expect.poll(() => begun.length).toBe(1);
+    begun[0]?.();
+    use(await opening);
+  });
 });
