@@ -1,4 +1,5 @@
 import type { Clock } from "../ports/clock.ts";
+import { untilAborted } from "../util/until-aborted.ts";
 
 export interface Fetched<T> {
   readonly value: T;
@@ -63,13 +64,13 @@ export class Refreshing<T> {
       if (now >= held.refreshAt) this.#fly().catch(() => {});
       return null;
     }
-    return abortable(this.#fly(), signal);
+    return untilAborted(this.#fly(), signal);
   }
 
   /** Fetches anew unless `refused` is no longer what is held. */
   async renew(refused: T, signal: AbortSignal): Promise<void> {
     if (this.#held !== null && this.#held.value !== refused && this.#flight === null) return;
-    await abortable(this.#fly(), signal);
+    await untilAborted(this.#fly(), signal);
   }
 
   /** What is held does not serve any more: the next call waits for another. */
@@ -108,18 +109,4 @@ export class Refreshing<T> {
     const margin = Math.min(this.#marginMs, Math.max(0, this.#held.expiresAt - now));
     this.#held = { ...this.#held, refreshAt: now + margin * PAUSE };
   }
-}
-
-/** The promise, or the signal's reason if that comes first. */
-function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) {
-      promise.catch(() => {});
-      reject(signal.reason);
-      return;
-    }
-    const onAbort = (): void => reject(signal.reason);
-    signal.addEventListener("abort", onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
-  });
 }

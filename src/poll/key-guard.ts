@@ -1,6 +1,7 @@
 import { CloudError } from "../errors.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Notes } from "../ports/store.ts";
+import { untilAborted } from "../util/until-aborted.ts";
 
 /** The cloud locks a key for five minutes after more than five failures in a row: one try in that time is safe. */
 export const RETRY_REFUSED_MS = 5 * 60_000;
@@ -102,7 +103,7 @@ export class KeyGuard {
     const { promise, resolve: end } = Promise.withResolvers<void>();
     this.#trial = before.then(() => promise);
     try {
-      await Promise.race([before, rejectOnAbort(signal)]);
+      await untilAborted(before, signal);
       const granted = await this.#claimTrial(signal);
       if (granted === "accepted") {
         end();
@@ -215,13 +216,6 @@ function stopped(cause: RefusalCause): CloudError {
     cause,
     "no call was made: the cloud refused these credentials less than five minutes ago",
   );
-}
-
-function rejectOnAbort(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    if (signal.aborted) reject(signal.reason);
-    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-  });
 }
 
 /** Null for anything that is not such a note: then the credentials are unknown. */

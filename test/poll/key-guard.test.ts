@@ -1,3 +1,4 @@
+import { getEventListeners } from "node:events";
 import { describe, expect, test } from "vitest";
 import { CloudError, StoreError } from "../../src/errors.ts";
 import { KeyGuard, RETRY_REFUSED_MS } from "../../src/poll/key-guard.ts";
@@ -58,6 +59,13 @@ describe("credentials that nobody accepted yet", () => {
     const next = one.enter(never);
     call("credentials_rejected");
     await expect(next).rejects.toThrow(CloudError);
+  });
+
+  test("leave nothing behind on the signal of an instance, however often they are tried", async () => {
+    const one = (await scene()).guard();
+    const { signal } = new AbortController();
+    for (let call = 0; call < 100; call++) (await one.enter(signal))("unclear");
+    await expect.poll(() => getEventListeners(signal, "abort").length).toBe(0);
   });
 
   test("are free again after an answer that says nothing of them", async () => {
