@@ -30,6 +30,8 @@ import type { InstanceViews } from "./views.ts";
 
 /** A handover on SIGTERM, and the notice of a command's write, take no longer than this. */
 const LEASE_TICK_MS = 500;
+/** A tick may last as long as the store is slow; what ran out meanwhile goes at once. */
+const EXPIRED_TICK_MS = 250;
 const GUARDS_MS = 2_000;
 const COUNTS_MS = 5_000;
 const DISCOVERY_MS = 2_000;
@@ -228,6 +230,7 @@ export class Engine {
       () => this.#tickLeases(),
       (error) => onUnforeseen(error, "leases"),
     );
+    chore("leases", EXPIRED_TICK_MS, () => this.#keeper.dropExpired());
     cleanup.defer("deliveries", async () => {
       // Each shard goes as soon as nothing of it is in flight; a slow receiver holds up its own shards alone.
       givenBack = this.#keeper.stop();

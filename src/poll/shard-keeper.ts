@@ -35,6 +35,7 @@ export class ShardKeeper {
   /** Where to look for a free shard next. */
   #cursor: number;
   #ticking: Promise<void> = Promise.resolve();
+  #reloading: Promise<void> | null = null;
   #stopping = false;
   /** Lost or given back, told once: one may be lost while it waits to be given back, or a renewal crosses its release. */
   readonly #over = new WeakSet<Shard>();
@@ -100,7 +101,12 @@ export class ShardKeeper {
     const surplus = this.#owned.size - share;
     for (const shard of [...this.#owned.values()].slice(0, Math.max(0, surplus))) void this.#giveBack(shard);
     if (surplus < 0) await this.#take(-surplus);
-    await this.#reloadDropped();
+    // Beside the ticks: a store that is slow to load must not keep the leases from being renewed.
+    this.#reloading ??= this.#reloadDropped()
+      .catch(() => {})
+      .finally(() => {
+        this.#reloading = null;
+      });
   }
 
   /** What is being given back is still ours until its last delivery has ended. */
@@ -119,7 +125,9 @@ export class ShardKeeper {
     );
     for (const [index, { shard, renewed }] of held.entries()) {
       const answer = answers[index];
-      if (answer === undefined || "lost" in answer) this.#lose(shard);
+      // Without an answer it stays ours until its time is over.
+      if (answer === null || answer === undefined) continue;
+      if ("lost" in answer) this.#lose(shard);
       else if (renewed(deadline, answer.generation)) this.#forgot(shard.number);
     }
   }

@@ -217,15 +217,20 @@ export interface Leases {
   /** Announces a replica for `ttl` milliseconds and returns the live ones, itself among them, sorted. */
   join(member: string, ttl: number): Promise<readonly string[]>;
   leave(member: string): Promise<void>;
-  /** Shards that `acquire` would give to the member at this moment. */
+  /** Shards that `acquire` would give to the member at this moment, as far as the store answers. */
   free(member: string): Promise<readonly number[]>;
   /** Null while another owner's time has not run out. Raises the fence, and frees what the shard's outbox holds. */
   acquire(shard: number, member: string, ttl: number): Promise<Lease | null>;
-  /** In the order given. Only with equal owner and equal fence. `generation` tells whether somebody else wrote the shard. */
+  /**
+   * In the order given. Only with equal owner and equal fence. `generation` tells whether somebody else wrote the shard.
+   * Null where the part of the store that has the shard does not answer; rejects when nothing does.
+   */
   renew(
     leases: readonly Lease[],
     ttl: number,
-  ): Promise<readonly ({ readonly lease: Lease; readonly generation: number } | { readonly lost: Lease })[]>;
+  ): Promise<
+    readonly ({ readonly lease: Lease; readonly generation: number } | { readonly lost: Lease } | null)[]
+  >;
   release(lease: Lease): Promise<void>;
 }
 

@@ -268,3 +268,38 @@ describe("a slow or failing store", () => {
     expect(await store.leases.acquire(5, "b", TTL)).not.toBeNull();
   });
 });
+
+test("shards that are slow to be loaded again are renewed meanwhile", async () => {
+  const { clock, store } = await scene();
+  const load = Promise.withResolvers<void>();
+  let slow = false;
+  const keeper = new ShardKeeper({
+    leases: store.leases,
+    state: {
+      ...store.state,
+      load: async (shard) => {
+        if (slow) await load.promise;
+        return store.state.load(shard);
+      },
+    },
+    member: "a",
+    shards: SHARDS,
+    ttl: TTL,
+    clock,
+    emit: () => {},
+    onGained: () => {},
+    onLeaving: () => {},
+    onLost: () => {},
+    beforeRelease: async () => {},
+  });
+  await keeper.tick();
+  slow = true;
+  for (const shard of keeper.owned.values()) shard.drop();
+  for (let third = 0; third < 9; third++) {
+    await keeper.tick();
+    await clock.advance(TTL / 3);
+  }
+  expect([...keeper.owned.keys()].sort()).toEqual(ALL);
+  load.resolve();
+  await expect.poll(() => [...keeper.owned.values()].some((shard) => shard.dropped)).toBe(false);
+});

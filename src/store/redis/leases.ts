@@ -19,7 +19,7 @@ export function redisLeases(client: Client, keys: Keys, run: Run, shards: number
 
     async free(member) {
       const all = Array.from({ length: shards }, (_, shard) => shard);
-      const free = await Promise.all(all.map((shard) => run("free", meta(shard), [member])));
+      const free = await answered(all.map((shard) => run("free", meta(shard), [member])));
       return all.filter((shard) => free[shard] === 1);
     },
 
@@ -30,7 +30,7 @@ export function redisLeases(client: Client, keys: Keys, run: Run, shards: number
     },
 
     renew: (leases, ttl) =>
-      Promise.all(
+      answered(
         leases.map(async (lease) => {
           const generation = Number(await run("renew", meta(lease.shard), [lease.owner, lease.fence, ttl]));
           return generation < 0 ? { lost: lease } : { lease, generation };
@@ -41,4 +41,15 @@ export function redisLeases(client: Client, keys: Keys, run: Run, shards: number
       await run("release", meta(shard), [owner, fence]);
     },
   };
+}
+
+/**
+ * Null for each that got no answer, as from one master of a cluster that is away: the others' shards go on. Rejects
+ * when none got one.
+ */
+async function answered<T>(asks: readonly Promise<T>[]): Promise<(T | null)[]> {
+  const settled = await Promise.allSettled(asks);
+  const refused = settled.filter((each) => each.status === "rejected");
+  if (refused[0] && refused.length === settled.length) throw refused[0].reason;
+  return settled.map((each) => (each.status === "fulfilled" ? each.value : null));
 }
