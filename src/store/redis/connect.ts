@@ -106,6 +106,20 @@ function createClient(settings: RedisSettings): Client {
   return new Redis({ ...common, ...first, db });
 }
 
+/**
+ * How many connections of a cluster were lost so far; always 0 for a single server. What a lost one cut off a cluster
+ * sends again behind its caller's back, so that it may have been done twice: it has no option for one without the other.
+ */
+export function countCuts(client: Client): () => number {
+  let cuts = 0;
+  const watch = (node: Redis) => node.on("close", () => cuts++);
+  if (client instanceof Cluster) {
+    for (const node of client.nodes()) watch(node);
+    client.on("+node", watch);
+  }
+  return () => cuts;
+}
+
 type Looked = (error: null, address: string) => void;
 const asItIs = (address: string, callback: Looked): void => callback(null, address);
 

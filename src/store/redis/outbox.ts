@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { DeadLetter, Delivery, Lease, Outbox, OutboxCount } from "../../ports/store.ts";
 import { comparePlaces, type LetterPlace, letterCursor, letterPlace } from "../letter-place.ts";
-import type { Client } from "./connect.ts";
+import { type Client, countCuts } from "./connect.ts";
 import { asStoreErrors } from "./errors.ts";
 import { decodeEvent } from "./events.ts";
 import type { Keys } from "./keys.ts";
@@ -15,13 +15,14 @@ const BATCH = 500;
 interface Known {
   readonly fence: number;
   readonly lanes: Set<string>;
-  /** A claim got no answer: it may hold more than is known. */
+  /** A claim got no answer, or may have been made twice: it may hold more than is known. */
   unsure: boolean;
 }
 
 export function redisOutbox(client: Client, keys: Keys, run: Run, shards: number): Outbox {
   const holds = new Map<string, Known>();
   const pruned = new Map<number, number>();
+  const cuts = countCuts(client);
 
   function known({ shard, fence }: Lease, webhook: string): Known {
     const place = `${shard} ${webhook}`;
@@ -61,6 +62,7 @@ export function redisOutbox(client: Client, keys: Keys, run: Run, shards: number
     const at = keys.shard(lease.shard);
     const hold = known(lease, webhook);
     const { unsure } = hold;
+    const before = cuts();
     // Until the answer is here, it is not known what this claim holds.
     hold.unsure = true;
     const answer = (await run(
@@ -71,7 +73,7 @@ export function redisOutbox(client: Client, keys: Keys, run: Run, shards: number
         ...[unsure ? 1 : 0, ...(unsure ? hold.lanes : [])],
       ],
     )) as (string | number)[];
-    hold.unsure = false;
+    hold.unsure = cuts() !== before;
     const [code, next = "", ...rows] = answer;
     if (code !== 0) return "fenced" as const;
     const deliveries: Delivery[] = [];

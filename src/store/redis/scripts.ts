@@ -50,7 +50,7 @@ export type Run = (name: ScriptName, keys: readonly string[], args: readonly Arg
 /** Runs scripts by their hash, sending the text where the server does not know it. Rejects with StoreError. */
 export function scriptRunner(client: Client): Run {
   const scripts = readScripts();
-  const commands = client as unknown as Record<string, (...args: Argument[]) => Promise<unknown>>;
+  const commands = client as unknown as Record<string, (args: readonly Argument[]) => Promise<unknown>>;
   for (const { name, text } of scripts.values()) client.defineCommand(`taskwatch_${name}`, { lua: text });
   return (name, keys, args) => {
     const script = scripts.get(name);
@@ -58,6 +58,7 @@ export function scriptRunner(client: Client): Run {
     const fits = script && (script.more === 0 ? more === 0 : more >= 0 && more % script.more === 0);
     // A shifted argument would look like "fenced" or "nothing to do".
     if (!fits) throw new Error(`script ${name} takes ${script?.file}, not ${keys.length} keys`);
-    return asStoreErrors(name, async () => commands[`taskwatch_${name}`]?.(keys.length, ...keys, ...args));
+    // As one list: a large commit has more arguments than a call may have.
+    return asStoreErrors(name, async () => commands[`taskwatch_${name}`]?.([keys.length, ...keys, ...args]));
   };
 }
