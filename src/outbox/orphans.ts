@@ -1,5 +1,5 @@
 import type { Clock } from "../ports/clock.ts";
-import type { Lease, Outbox } from "../ports/store.ts";
+import type { Delivery, Lease, Outbox } from "../ports/store.ts";
 import type { DeliveryFact } from "../ports/telemetry.ts";
 import { WHATEVER_IS_DUE } from "./due-shards.ts";
 
@@ -19,6 +19,12 @@ const GRACE_MS = 60 * 60_000;
 /** Settled in one write. */
 const BATCH = 100;
 
+interface Batch {
+  readonly lease: Lease;
+  readonly webhook: string;
+  readonly deliveries: readonly Delivery[];
+}
+
 /**
  * Deliveries of webhooks that nobody delivers to any more, because they were renamed, or taken out of the configuration.
  * They become dead letters: these can be listed, replayed when the webhook is back, and go by their time.
@@ -27,6 +33,8 @@ export class Orphans {
   readonly #options: OrphansOptions;
   /** Since when each was seen to be one; monotonic. */
   readonly #since = new Map<string, number>();
+  /** Claimed, and not settled because the store did not answer: while the lease is held nobody else can. */
+  readonly #unsettled = new Set<Batch>();
 
   constructor(options: OrphansOptions) {
     this.#options = options;
@@ -36,6 +44,7 @@ export class Orphans {
   async look(pending: ReadonlyMap<string, number>): Promise<void> {
     const { clock, emit } = this.#options;
     const now = clock.monotonic();
+    for (const batch of this.#unsettled) await this.#settle(batch);
     for (const webhook of this.#since.keys()) if (!pending.has(webhook)) this.#since.delete(webhook);
     for (const [webhook, events] of pending) {
       const since = this.#since.get(webhook);
@@ -47,18 +56,27 @@ export class Orphans {
   }
 
   async #bury(webhook: string): Promise<void> {
-    const { outbox, clock, leases, emit } = this.#options;
+    const { outbox, leases, emit } = this.#options;
     let events = 0;
     for (const lease of leases()) {
       for (;;) {
         const claimed = await outbox.claim(lease, webhook, BATCH, WHATEVER_IS_DUE);
         if (claimed === "fenced" || claimed.deliveries.length === 0) break;
         const { deliveries } = claimed;
-        const dead = { kind: "dead", reason: "the webhook is not configured any more" } as const;
-        if ((await outbox.settle(lease, webhook, deliveries, dead, clock.now())) === "fenced") break;
+        if ((await this.#settle({ lease, webhook, deliveries })) === "fenced") break;
         events += deliveries.length;
       }
     }
     if (events > 0) emit({ kind: "buried", webhook, events });
+  }
+
+  async #settle(batch: Batch) {
+    const { outbox, clock } = this.#options;
+    const { lease, webhook, deliveries } = batch;
+    const dead = { kind: "dead", reason: "the webhook is not configured any more" } as const;
+    this.#unsettled.add(batch);
+    const answer = await outbox.settle(lease, webhook, deliveries, dead, clock.now());
+    this.#unsettled.delete(batch);
+    return answer;
   }
 }

@@ -65,6 +65,17 @@ test("what waits for a webhook that is not configured any more is kept for an ho
   ]);
 });
 
+test("what the store did not settle is settled at the next look, and held from nobody", async () => {
+  put("gone", 3);
+  await pass(59);
+  outbox.fail("settle", "throw");
+  await clock.advance(MINUTE);
+  await expect(upkeep.count()).rejects.toThrow();
+  await upkeep.count();
+  expect(outbox.dead).toHaveLength(3);
+  expect(outbox.held).toBe(0);
+});
+
 test("one that is put back within the hour finds all that waited", async () => {
   put("gone", 3);
   await pass(50);
