@@ -172,14 +172,21 @@ function decodeTask(fields: Fields): Row<ObservedTask> {
       name: boundedName(text(fields.name) ?? ""),
       status,
       userName: userNameOf(fields.user_name),
-      params:
-        typeof fields.params === "object" && fields.params
-          ? JSON.stringify(fields.params)
-          : text(fields.params),
+      params: paramsOf(fields.params),
       createdAt: instant(fields.created_at),
       updatedAt: instant(fields.updated_at),
     },
   };
+}
+
+/** Null also for what is nested too deeply to be written. */
+function paramsOf(value: unknown): string | null {
+  if (typeof value !== "object" || value === null) return text(value);
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return null;
+  }
 }
 
 const LONGEST_STATUS = 64;

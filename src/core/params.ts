@@ -35,9 +35,10 @@ function maskText(text: string, depth: number): string {
       // Not JSON after all.
     }
   }
-  return text.replace(PAIR, (all, key: string, sign: string) =>
-    looksSecret(key) ? `${key}${sign}${MASK}` : all,
-  );
+  // Searching is slow where nothing is found, and what is behind the cap is not kept.
+  return text
+    .slice(0, 2 * PARAMS_CAP)
+    .replace(PAIR, (all, key: string, sign: string) => (looksSecret(key) ? `${key}${sign}${MASK}` : all));
 }
 
 function maskValue(value: unknown, depth: number): unknown {

@@ -274,3 +274,18 @@ test("no body makes the decoders throw", () => {
     }),
   );
 });
+
+test("parameters that are nested too deeply to be written cost themselves alone", () => {
+  const deep = JSON.parse(`${"[".repeat(20_000)}${"]".repeat(20_000)}`);
+  const { rows } =
+    decodeTasks({
+      tasks: [
+        { ...ROW, params: deep },
+        { ...ROW, id: "another" },
+      ],
+    }) ?? {};
+  expect(rows).toMatchObject([
+    { kind: "item", item: { id: ROW.id, params: null } },
+    { kind: "item", item: { id: "another", params: ROW.params } },
+  ]);
+});
