@@ -254,9 +254,12 @@ export class App {
       this.#http?.update(result.config.server);
       this.#engine?.apply(result.config);
     } catch (error) {
-      if (!(error instanceof UsageError)) throw error;
+      // What had taken it over goes back.
       this.#http?.update(before.server);
-      return this.#refuse([error.message]);
+      this.#engine?.apply(before);
+      if (error instanceof UsageError) return this.#refuse([error.message]);
+      this.#log.error({ err: error }, "a configuration that nobody foresaw could not be applied");
+      return this.#refuse(["it could not be applied; the log of the daemon says why"]);
     }
     this.#loaded = result;
     this.#preset(result.config);

@@ -202,7 +202,7 @@ export class Engine {
     return [...this.#workers.status(), ...this.#alerting.status()];
   }
 
-  /** Throws `UsageError` before anything is touched. */
+  /** What throws, `UsageError` for one, may have been applied in part: then the one before is to be applied again. */
   apply(config: Config): void {
     this.#workers.apply(config.webhooks);
     this.#upkeep.apply(config.webhooks);

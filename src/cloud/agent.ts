@@ -1,4 +1,5 @@
 import { Agent, type Dispatcher, EnvHttpProxyAgent, ProxyAgent } from "undici";
+import { UsageError } from "../errors.ts";
 
 export interface AgentOptions {
   /** Sockets per host: more calls than that at once wait. */
@@ -21,7 +22,10 @@ export interface Connections {
   destroy(): Promise<void>;
 }
 
-/** The connections of one project. HTTP/2 is off, because there `connections` would limit nothing. */
+/**
+ * The connections of one project. HTTP/2 is off, because there `connections` would limit nothing.
+ * @throws UsageError for a proxy that is none
+ */
 export function createAgent(options: AgentOptions): Connections {
   const tls = options.ca === null ? {} : { ca: options.ca };
   const common = {
@@ -35,14 +39,17 @@ export function createAgent(options: AgentOptions): Connections {
     requestTls: { ...tls, timeout: CONNECT_MS },
     proxyTls: tls,
   };
-  if (options.proxy !== null) return connectionsOf(new ProxyAgent({ ...common, uri: options.proxy }));
+  if (options.proxy !== null) {
+    const uri = options.proxy;
+    return proxied("proxy", () => new ProxyAgent({ ...common, uri }));
+  }
   const httpsProxy = pick(options.env, "HTTPS_PROXY");
   const httpProxy = pick(options.env, "HTTP_PROXY");
   const noProxy = pick(options.env, "NO_PROXY");
   const direct = connectionsOf(new Agent(common));
   // Empty texts, not absent ones: else it would read the process's own environment.
   const by = (proxies: { httpsProxy: string; httpProxy: string }): Connections =>
-    connectionsOf(new EnvHttpProxyAgent({ ...common, ...proxies, noProxy }));
+    proxied("HTTPS_PROXY, HTTP_PROXY", () => new EnvHttpProxyAgent({ ...common, ...proxies, noProxy }));
   const https = httpsProxy === "" ? direct : by({ httpsProxy, httpProxy: "" });
   // One agent each, because the library sends https through HTTP_PROXY where that alone is set.
   const http = httpProxy === "" ? direct : by({ httpsProxy: "", httpProxy });
@@ -56,6 +63,16 @@ export function createAgent(options: AgentOptions): Connections {
       await Promise.all([...new Set([direct, https, http])].map((one) => one.destroy()));
     },
   };
+}
+
+function proxied(where: string, make: () => Dispatcher): Connections {
+  try {
+    return connectionsOf(make());
+  } catch (cause) {
+    const allowed = "the URL of a proxy, its user and password percent-encoded (% is %25)";
+    // The value may hold a password.
+    throw new UsageError(`${where}: found a value that is not shown; allowed: ${allowed}`, { cause });
+  }
 }
 
 function connectionsOf(dispatcher: Dispatcher): Connections {

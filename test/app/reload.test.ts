@@ -61,3 +61,34 @@ test("an instance that was taken out and is put back tells of its tasks and of i
     await app.reload(config);
   }
 });
+
+test("one that turns out wrong while it is applied changes nothing", async () => {
+  await using simulator = await startSimulator({
+    projects: [{ keys: [DEMO_KEY], instances: [{ name: "orders" }] }],
+  });
+  const env: Record<string, string> = {};
+  const hook = (name: string) => ({ name, url: "http://127.0.0.1:9/hidden" });
+  const config = watchConfig(simulator, null, { webhooks: [hook("old")] });
+  await using app = await RunningApp.start(config, { env });
+  const webhooks = async () => {
+    const { webhooks } = (await (await fetch(`${app.url}/api/v1/webhooks`)).json()) as {
+      webhooks: { name: string }[];
+    };
+    return webhooks.map(({ name }) => name);
+  };
+  // It is read when connections are made: for a project of another name.
+  env.HTTPS_PROXY = "http://ann:50%off@127.0.0.1:9";
+  const project = projectOf(simulator, { name: "another" });
+  const answer = await app.reload({ ...config, webhooks: [hook("new")], projects: [project] });
+  expect(answer).toEqual({
+    ok: false,
+    problems: [
+      "HTTPS_PROXY, HTTP_PROXY: found a value that is not shown; allowed: the URL of a proxy, its user and password percent-encoded (% is %25)",
+    ],
+  });
+  expect(await webhooks()).toEqual(["old"]);
+  const scrape = await app.scrape();
+  expect(scrape.value("taskwatch_config_last_reload_successful")).toBe(0);
+  const polled = app.log.lines.length;
+  await app.log.until(({ component, project: of }) => component === "poll" && of === "prod", polled);
+});
