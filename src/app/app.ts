@@ -79,7 +79,10 @@ export class App {
     this.#views = new InstanceViews(recorder.failures);
   }
 
-  /** Resolves when everything runs, or when it was stopped before. Rejects with `UsageError` or `StoreError`; what was begun is ended then. */
+  /**
+   * Resolves when everything runs, or when it was stopped before. Rejects with `UsageError` or `StoreError`; what was
+   * begun is ended then.
+   */
   async start(): Promise<void> {
     try {
       await this.#start();

@@ -50,8 +50,7 @@ const MOST_FAILURES = 3;
 /**
  * Asks for what the listing does not tell: open tasks that it does not show, progress, scheduled tasks. A failure
  * costs what the ask would have told, never the listing, nor for long what other tasks have to tell: each poll begins
- * with another one. Rejects with anything that is
- * not a `CloudError`, such as the signal's reason.
+ * with another one. Rejects with anything that is not a `CloudError`, such as the signal's reason.
  */
 export function askBeside(
   target: Target,
