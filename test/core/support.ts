@@ -202,3 +202,10 @@ export function known(task: ObservedTask, changes: Partial<TaskState> = {}): Tas
   const first = poll(stateOf(), [task], { rules }).state.tasks.get(task.id)!;
   return { ...first, ...changes };
 }
+
+/** What a listing shows that was read whole. */
+export const wholeListing = (
+  tasks: readonly ObservedTask[],
+  window: Listing["window"],
+  cloudNow: number,
+): Listing => ({ tasks, malformed: [], complete: true, gap: null, cause: null, window, cloudNow });

@@ -4,7 +4,7 @@ import { pollOnce } from "../../src/poll/cycle.ts";
 import { Shard } from "../../src/poll/shard.ts";
 import type { Target } from "../../src/poll/target.ts";
 import type { TaskSource } from "../../src/ports/task-source.ts";
-import { rulesOf, seen } from "../core/support.ts";
+import { rulesOf, seen, wholeListing } from "../core/support.ts";
 import { leaseOf } from "../store/contract/back-end.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { memoryStore } from "../support/memory-store.ts";
@@ -22,15 +22,10 @@ test.each([1, 4])(
     let listed = ids;
     const source: TaskSource = {
       cloudOffset: 0,
-      list: async (_, window) => ({
-        tasks: listed.map((id) => seen(id, "EXECUTING")),
-        malformed: [],
-        complete: true,
-        gap: null,
-        cause: null,
-        window,
-        cloudNow: clock.now(),
-      }),
+      list: async (_, window) => {
+        const tasks = listed.map((id) => seen(id, "EXECUTING"));
+        return wholeListing(tasks, window, clock.now());
+      },
       show: async (_, id) => {
         if (!id.startsWith("a-odd")) return { kind: "found", task: seen(id, "FAILED") };
         throw new CloudError("bad_response", "Invalid task ID format", { status: 400, code: "DMS.00400070" });

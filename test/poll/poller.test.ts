@@ -10,7 +10,7 @@ import { Shard } from "../../src/poll/shard.ts";
 import { Tallies } from "../../src/poll/tallies.ts";
 import type { Target } from "../../src/poll/target.ts";
 import type { PollEvent } from "../../src/ports/telemetry.ts";
-import { rulesOf, seen } from "../core/support.ts";
+import { rulesOf, seen, wholeListing } from "../core/support.ts";
 import { leaseOf } from "../store/contract/back-end.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { memoryStore } from "../support/memory-store.ts";
@@ -60,15 +60,7 @@ async function scene(
       cloudOffset: 0,
       async list(_: string, window: Window) {
         const tasks = (await hooks.list?.()) ?? [];
-        return {
-          tasks,
-          malformed: [],
-          complete: true,
-          gap: null,
-          cause: null,
-          window,
-          cloudNow: clock.now(),
-        };
+        return wholeListing(tasks, window, clock.now());
       },
       show: unasked,
       progress: unasked,

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { StoreError } from "../../src/errors.ts";
 import type { Shard } from "../../src/poll/shard.ts";
 import { ShardKeeper } from "../../src/poll/shard-keeper.ts";
-import type { Leases } from "../../src/ports/store.ts";
+import type { Leases, StateStore } from "../../src/ports/store.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { memoryStore } from "../support/memory-store.ts";
 
@@ -12,12 +12,12 @@ const TTL = 10_000;
 async function scene() {
   const clock = new ManualClock();
   const store = await memoryStore(clock, SHARDS);
-  const replica = (member: string, leases: Partial<Leases> = {}) => {
+  const replica = (member: string, leases: Partial<Leases> = {}, state: Partial<StateStore> = {}) => {
     const told: string[] = [];
     const shards = new Map<number, Shard>();
     const keeper = new ShardKeeper({
       leases: { ...store.leases, ...leases },
-      state: store.state,
+      state: { ...store.state, ...state },
       member,
       shards: SHARDS,
       ttl: TTL,
@@ -256,42 +256,26 @@ describe("a slow or failing store", () => {
 
   test("that cannot load one shard costs no other, and leaves that one to the others", async () => {
     const { store, replica } = await scene();
-    const load = store.state.load;
-    const a = replica("a");
-    (store.state as { load: typeof load }).load = async (shard) => {
+    const load: StateStore["load"] = async (shard) => {
       if (shard === 5) throw new StoreError("corrupt", "shard 5");
-      return load(shard);
+      return store.state.load(shard);
     };
+    const a = replica("a", {}, { load });
     for (let turn = 0; turn < 3; turn++) await a.keeper.tick().catch(() => {});
     expect(a.owns()).toEqual(ALL.filter((number) => number !== 5));
-    (store.state as { load: typeof load }).load = load;
     expect(await store.leases.acquire(5, "b", TTL)).not.toBeNull();
   });
 });
 
 test("shards that are slow to be loaded again are renewed meanwhile", async () => {
-  const { clock, store } = await scene();
-  const load = Promise.withResolvers<void>();
+  const { clock, store, replica } = await scene();
+  const loading = Promise.withResolvers<void>();
   let slow = false;
-  const keeper = new ShardKeeper({
-    leases: store.leases,
-    state: {
-      ...store.state,
-      load: async (shard) => {
-        if (slow) await load.promise;
-        return store.state.load(shard);
-      },
-    },
-    member: "a",
-    shards: SHARDS,
-    ttl: TTL,
-    clock,
-    emit: () => {},
-    onGained: () => {},
-    onLeaving: () => {},
-    onLost: () => {},
-    beforeRelease: async () => {},
-  });
+  const load: StateStore["load"] = async (shard) => {
+    if (slow) await loading.promise;
+    return store.state.load(shard);
+  };
+  const { keeper, owns } = replica("a", {}, { load });
   await keeper.tick();
   slow = true;
   for (const shard of keeper.owned.values()) shard.drop();
@@ -299,7 +283,7 @@ test("shards that are slow to be loaded again are renewed meanwhile", async () =
     await keeper.tick();
     await clock.advance(TTL / 3);
   }
-  expect([...keeper.owned.keys()].sort()).toEqual(ALL);
-  load.resolve();
+  expect(owns()).toEqual(ALL);
+  loading.resolve();
   await expect.poll(() => [...keeper.owned.values()].some((shard) => shard.dropped)).toBe(false);
 });
