@@ -71,6 +71,7 @@ export const counting = (metrics: Metrics): Handlers => ({
   "project.unknown": nothing,
   "project.known": nothing,
   "ask.failed": nothing,
+  "ask.answered": nothing,
   "maintenance.opened": nothing,
   "maintenance.closed": nothing,
   "store.forgot": nothing,

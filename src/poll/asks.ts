@@ -30,6 +30,8 @@ export interface Asked {
   readonly calls: number;
   readonly scheduledAsked: boolean;
   readonly failures: readonly AskFailure[];
+  /** Operations that were called, and of which every call was answered. */
+  readonly answered: readonly Operation[];
 }
 
 const NOTHING: Asked = {
@@ -39,6 +41,7 @@ const NOTHING: Asked = {
   calls: 0,
   scheduledAsked: false,
   failures: [],
+  answered: [],
 };
 
 /** After these, what is left to ask waits for the next poll: more calls would make it worse, or get no answer. */
@@ -87,6 +90,7 @@ async function ask(
   const lookups = new Map<string, Lookup>();
   const progress = new Map<string, number>();
   const failures: AskFailure[] = [];
+  const answered = new Set<Operation>();
   let scheduled: Asked["scheduled"] = null;
   let calls = 0;
   let scheduledAsked = false;
@@ -95,6 +99,7 @@ async function ask(
     if (failures.filter((failure) => failure.operation === operation).length >= MOST_FAILURES) return;
     try {
       await ask();
+      answered.add(operation);
     } catch (error) {
       if (!(error instanceof CloudError)) throw error;
       failures.push({ operation, error });
@@ -119,5 +124,6 @@ async function ask(
       scheduled = await source.scheduled(instanceId, signal);
     });
   }
-  return { lookups, progress, scheduled, calls, scheduledAsked, failures };
+  for (const { operation } of failures) answered.delete(operation);
+  return { lookups, progress, scheduled, calls, scheduledAsked, failures, answered: [...answered] };
 }

@@ -304,6 +304,7 @@ export class Poller {
   #tell({ target, shard }: Watched, { decision, outage, asked }: CycleResult): void {
     const { emit, committed } = this.#options;
     for (const each of asked.failures) emit({ kind: "ask.failed", ...targetNames(target), ...each });
+    for (const operation of asked.answered) emit({ kind: "ask.answered", ...targetNames(target), operation });
     if (outage) emit({ kind: "fact", ...targetNames(target), fact: { kind: "outage", ...outage } });
     for (const fact of decision?.facts ?? []) emit({ kind: "fact", ...targetNames(target), fact });
     if (decision && decision.events.length > 0) committed(shard, decision.events);

@@ -72,6 +72,8 @@ export type PollEvent =
   | (OfInstance & { readonly kind: "poll.merged" })
   /** An ask beside the listing got no answer: for a task by its id, for progress, for the scheduled tasks. */
   | (OfInstance & { readonly kind: "ask.failed"; readonly operation: Operation; readonly error: unknown })
+  /** All calls of this kind in one poll were answered. */
+  | (OfInstance & { readonly kind: "ask.answered"; readonly operation: Operation })
   /** After the commit that it belongs to. */
   | (OfInstance & { readonly kind: "fact"; readonly fact: Fact })
   /** An event was committed, whatever it is about. */

@@ -107,9 +107,12 @@ test("a list that cannot be read costs no task its events, and says nothing of w
   control.clearFaults();
   clock.advance(5 * MINUTE);
   expect((await inbox.event("task.stuck")).data.verdict).toBe("not_started");
+  const again = app.log.lines.length;
   control.addFault({ kind: "error", operation: "list_scheduled_tasks", status: 500, code: "DMS.00500001" });
   clock.advance(5 * MINUTE);
   await polledAgain(app);
   await polledAgain(app);
+  const warned = app.log.lines.slice(again).filter(({ level }) => level === "warn");
+  expect(warned.map(({ operation }) => operation)).toEqual(["list_scheduled_tasks", "list_scheduled_tasks"]);
   expect(inbox.ofType("task.recovered", "task.vanished")).toEqual([]);
 });

@@ -308,3 +308,17 @@ test("a listener that throws is told about, and never breaks the one who emits",
   emit({ kind: "store.up", downSeconds: 0 });
   expect(seen).toEqual([new Error("broken listener")]);
 });
+
+test("a follow-up call that was answered again warns at its next failure", () => {
+  const asked = { ...INSTANCE, operation: "list_scheduled_tasks" } as const;
+  const failed: RuntimeEvent = { kind: "ask.failed", ...asked, error: new Error("500") };
+  const answered: RuntimeEvent = { kind: "ask.answered", ...asked };
+  const other: RuntimeEvent = { ...answered, operation: "show_task" };
+  const warning = "warn: what a listing does not tell could not be asked";
+  expect(told(failed, failed, other, failed)).toEqual([warning]);
+  expect(told(answered, failed, answered, answered, failed)).toEqual([
+    warning,
+    "info: follow-up call answered again",
+    warning,
+  ]);
+});

@@ -1,4 +1,5 @@
 import { StoreError } from "../../errors.ts";
+import type { Operation } from "../../ports/call-gate.ts";
 import type { HealthEvent, PollEvent } from "../../ports/telemetry.ts";
 import { type Handlers, nothing } from "../handlers.ts";
 import type { Log } from "../logger.ts";
@@ -12,8 +13,8 @@ export function pollLines(log: Log, lasting: Lasting): Handlers<Kinds> {
   const logger = log.component("poll");
   /** Instances that were said to be down, with the polls that failed since they answered last. */
   const down = new Map<string, { failedPolls: number }>();
-  /** Instances and what could not be asked of them: said once, then at debug. */
-  const asksFailed = new Set<string>();
+  /** Operations that failed, by instance: one warning each, then debug lines until a call is answered. */
+  const asksFailed = new Map<string, Set<Operation>>();
   const downProjects = new Set<string>();
   return {
     "poll.finished": (event) => {
@@ -59,6 +60,7 @@ export function pollLines(log: Log, lasting: Lasting): Handlers<Kinds> {
     },
     "instance.removed": (event) => {
       down.delete(keyOf(event));
+      asksFailed.delete(keyOf(event));
       lasting.forget(keyOf(event));
       logger.info({ ...instanceFields(event), reason: event.reason }, "instance removed");
     },
@@ -73,13 +75,21 @@ export function pollLines(log: Log, lasting: Lasting): Handlers<Kinds> {
     },
     "ask.failed": (event) => {
       const { operation, error } = event;
-      const key = `${keyOf(event)} ${operation}`;
-      const level = asksFailed.has(key) ? "debug" : "warn";
-      asksFailed.add(key);
+      const failed = asksFailed.get(keyOf(event)) ?? new Set();
+      asksFailed.set(keyOf(event), failed);
+      const level = failed.has(operation) ? "debug" : "warn";
+      failed.add(operation);
       logger[level](
         { ...instanceFields(event), operation, err: error },
         "what a listing does not tell could not be asked",
       );
+    },
+    "ask.answered": (event) => {
+      const { operation } = event;
+      const failed = asksFailed.get(keyOf(event));
+      if (!failed?.delete(operation)) return;
+      if (failed.size === 0) asksFailed.delete(keyOf(event));
+      logger.info({ ...instanceFields(event), operation }, "follow-up call answered again");
     },
     "maintenance.opened": ({ window, until }) =>
       logger.info({ window, until: iso(until) }, "maintenance window opened"),
