@@ -16,14 +16,14 @@ export interface ConnectionOptions {
   readonly gate: ProjectGate;
   /** Sockets to the endpoint. */
   readonly connections: number;
+  /** For one whole request that belongs to no instance: tokens, and the project's id. */
+  readonly timeoutMs: number;
   /** What the project's API was found to understand, be it by the connection before. */
   readonly dialect: NoteDialect;
   readonly clock: Clock;
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-/** For one request that no instance's time limit is for: tokens, and the project's id. */
-const OWN_CALLS_MS = 10_000;
 /** Waits between tries to look a project id up. */
 const LOOKUP_AGAIN_MS = 30_000;
 
@@ -37,7 +37,7 @@ export class Connection {
   readonly #sources = new Map<string, TaskSource>();
 
   constructor(options: ConnectionOptions) {
-    const { project, connections, env } = options;
+    const { project, connections, timeoutMs, env } = options;
     this.#options = options;
     this.gate = options.gate;
     this.#dispatcher = createAgent({
@@ -46,7 +46,7 @@ export class Connection {
       proxy: project.proxy?.reveal() ?? null,
       env,
     });
-    this.#credentials = openCredentials(project, this.#transport(OWN_CALLS_MS));
+    this.#credentials = openCredentials(project, this.#transport(timeoutMs));
   }
 
   get dialect(): NoteDialect {
@@ -55,12 +55,12 @@ export class Connection {
 
   /** The project's id: as configured, else looked up until it is found. Rejects with the signal's reason only. */
   async projectId(signal: AbortSignal, onFailure: (error: unknown) => void): Promise<string> {
-    const { project, clock, dialect } = this.#options;
+    const { project, timeoutMs, clock, dialect } = this.#options;
     await dialect.load();
     if (project.project_id !== null) return project.project_id;
     for (;;) {
       try {
-        return await findProjectId(this.#api(OWN_CALLS_MS), project.iam_endpoint, project.region, signal);
+        return await findProjectId(this.#api(timeoutMs), project.iam_endpoint, project.region, signal);
       } catch (error) {
         if (signal.aborted) throw signal.reason;
         onFailure(error);
@@ -118,7 +118,10 @@ export function projectPrint({ name, region, project_id, iam_endpoint, discover 
 }
 
 /** Changes when anything changes that a connection is made from. */
-export function connectionPrint(project: ProjectConfig, connections: number): string {
+export function connectionPrint(
+  project: ProjectConfig,
+  limits: Pick<ConnectionOptions, "connections" | "timeoutMs">,
+): string {
   const { endpoint, credentials, tls, proxy } = project;
-  return fingerprint({ project: projectPrint(project), endpoint, credentials, tls, proxy, connections });
+  return fingerprint({ project: projectPrint(project), endpoint, credentials, tls, proxy, ...limits });
 }

@@ -55,8 +55,8 @@ export class Projects {
     const next = new Map<string, Running>();
     const added: [ProjectConfig, Running][] = [];
     for (const project of config.projects) {
-      const connections = config.poll.concurrency;
-      const print = connectionPrint(project, connections);
+      const limits = { connections: config.poll.concurrency, timeoutMs: config.poll.timeout };
+      const print = connectionPrint(project, limits);
       const known = before.get(project.name);
       // Also for a connection that stays: the budget may have changed, and the gate is shared by name.
       const gate = gates.gate(project.name, project.requests_per_second, credentialsPrint(project));
@@ -68,7 +68,7 @@ export class Projects {
       const running: Running = {
         print,
         projectPrint: projectPrint(project),
-        connection: new Connection({ project, gate, connections, dialect, clock, env }),
+        connection: new Connection({ project, gate, ...limits, dialect, clock, env }),
         stop: new AbortController(),
         // Other keys of the same project: its instances are watched all along.
         found: known?.projectPrint === projectPrint(project) ? known.found : null,

@@ -44,6 +44,7 @@ export async function withProjects<T>(
       project,
       gate,
       connections: config.poll.concurrency,
+      timeoutMs: config.poll.timeout,
       dialect: new NoteDialect(store.notes, project.name),
       clock,
       env,
