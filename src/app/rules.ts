@@ -14,6 +14,7 @@ import type { ProjectRules } from "../core/health.ts";
 import { compileMaintenance, type MaintenanceWindow, mutedUntil } from "../core/maintenance.ts";
 import type { LearnRules, Rules, StuckRules, WebhookRule, WindowRules } from "../core/rules.ts";
 import type { InstanceRecord } from "../core/state.ts";
+import { privacyOf } from "../views/task.ts";
 
 /** What all instances of a configuration share, compiled once. */
 export interface CommonRules {
@@ -165,7 +166,7 @@ function shared(
     project: { name: project.name, id: projectId, region: project.region },
     failures: { keepOpen: config.failures.keep_open },
     webhooks: common.webhooks,
-    privacy: { taskParams: config.privacy.task_params, userNames: config.privacy.user_names },
+    privacy: privacyOf(config.privacy),
     externalUrl: config.server.external_url,
   };
 }

@@ -4,6 +4,7 @@ import type { Knowledge } from "../core/decision.ts";
 import type { Rules } from "../core/rules.ts";
 import type { ScheduledTask, Threshold, VerdictKind } from "../core/state.ts";
 import type { Listing, ObservedTask } from "../core/task.ts";
+import { NO_FIELDS } from "../core/task-fields.ts";
 import { newRecord } from "../poll/target.ts";
 
 /** One task, as the daemon would judge it if it saw it first now. */
@@ -85,7 +86,7 @@ export function judgeListing(
 }
 
 const asTask = ({ id, name, status, createdAt, scheduleAt }: ScheduledTask) => ({
-  task: { id, name, status, userName: null, params: null, createdAt, updatedAt: null },
+  task: { id, name, status, ...NO_FIELDS, createdAt },
   scheduleAt,
 });
 

@@ -1,4 +1,4 @@
-import { iso } from "../core/data.ts";
+import { iso, visibleTask } from "../core/data.ts";
 import type { EventInstance } from "../core/event.ts";
 import { plural, secondsText, timeText } from "../views/text.ts";
 import type { JudgedTask } from "./poll-judge.ts";
@@ -55,15 +55,8 @@ export function passJson(passes: readonly InstancePass[], userNames: boolean): u
       tasks.map(({ task, scheduleAt, ageSeconds, durationSeconds, verdict, threshold }) => ({
         project,
         instance,
-        task: {
-          id: task.id,
-          name: task.name,
-          status: task.status,
-          user_name: userNames ? task.userName : null,
-          created_at: iso(task.createdAt),
-          updated_at: iso(task.updatedAt),
-          schedule_at: iso(scheduleAt),
-        },
+        // What is not kept is not masked either.
+        task: { ...visibleTask(task, { userNames, taskParams: false }), schedule_at: iso(scheduleAt) },
         age_seconds: ageSeconds,
         duration_seconds: durationSeconds,
         verdict,

@@ -1,5 +1,6 @@
 import type { ScheduledTask } from "../core/state.ts";
 import { type Engine, isKnownStatus, type ObservedTask } from "../core/task.ts";
+import { type TaskField, withFields } from "../core/task-fields.ts";
 import type { ListedInstance } from "../ports/task-source.ts";
 import { boundedId, boundedName } from "./bounded.ts";
 import { type Fields, isFields } from "./json.ts";
@@ -165,19 +166,15 @@ function decodeTask(fields: Fields): Row<ObservedTask> {
   if (id === "") return malformed(null, "id is missing or not a text");
   const status = statusOf(fields.status);
   if (status === "") return malformed(id, "status is missing or not a text");
-  return {
-    kind: "item",
-    item: {
-      id,
-      name: boundedName(text(fields.name) ?? ""),
-      status,
-      userName: userNameOf(fields.user_name),
-      params: paramsOf(fields.params),
-      createdAt: instant(fields.created_at),
-      updatedAt: instant(fields.updated_at),
-    },
-  };
+  const task = { id, name: boundedName(text(fields.name) ?? ""), status };
+  return { kind: "item", item: withFields(task, ({ key, kind }) => READ[kind](fields[key])) };
 }
+
+const READ: Readonly<Record<TaskField["kind"], (value: unknown) => string | number | null>> = {
+  time: instant,
+  name: shortText,
+  params: paramsOf,
+};
 
 /** Null also for what is nested too deeply to be written. */
 function paramsOf(value: unknown): string | null {
@@ -198,7 +195,7 @@ function statusOf(value: unknown): string {
   return status === "CANCELED" ? "CANCELLED" : status.slice(0, LONGEST_STATUS).toWellFormed();
 }
 
-function userNameOf(value: unknown): string | null {
+function shortText(value: unknown): string | null {
   const name = text(value);
   return name === null ? null : boundedName(name);
 }

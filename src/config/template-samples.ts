@@ -1,5 +1,6 @@
 import { cloudEvent } from "../core/cloudevent.ts";
 import type { EventData, TaskwatchEvent } from "../core/event.ts";
+import { shownTaskFields } from "../core/task-fields.ts";
 
 /*
  * What a template is tried on when it is loaded: an event in which nothing is missing, with values that need
@@ -17,10 +18,7 @@ const FULL: EventData = {
     id: "8abfa7b372160bfd0172165864064079",
     name: "modifyAutoTopic",
     status: "FAILED",
-    user_name: "paas_dms",
-    created_at: AT,
-    updated_at: AT,
-    params: '{"topic": "a"}',
+    ...shownTaskFields(({ kind }) => ({ name: "paas_dms", time: AT, params: '{"topic": "a"}' })[kind]),
   },
   previous_status: "EXECUTING",
   sequence: 2,

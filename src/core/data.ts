@@ -1,7 +1,8 @@
 import type { EventData, EventInstance, EventProject, EventTask } from "./event.ts";
 import type { Rules } from "./rules.ts";
 import type { TaskState } from "./state.ts";
-import { isFinal } from "./task.ts";
+import { isFinal, type ObservedTask } from "./task.ts";
+import { isHidden, type Privacy, shownTaskFields } from "./task-fields.ts";
 
 /** Last millisecond of the year 9999: what comes later has no RFC 3339 form. */
 const LAST_ISO = 253_402_300_799_999;
@@ -79,16 +80,13 @@ const instanceOf = ({ instance }: Rules): EventInstance => ({
 });
 
 /** The task as events, the log and the API may show it: privacy applied. */
-export function visibleTask(task: TaskState, privacy: Rules["privacy"]): EventTask {
-  return {
-    id: task.id,
-    name: task.name,
-    status: task.status,
-    user_name: privacy.userNames ? task.userName : null,
-    created_at: iso(task.createdAt),
-    updated_at: iso(task.updatedAt),
-    params: privacy.taskParams ? task.params : null,
-  };
+export function visibleTask(task: ObservedTask, privacy: Privacy): EventTask {
+  const { id, name, status } = task;
+  const shown = shownTaskFields((field) => {
+    const value = isHidden(field, privacy) ? null : task[field.name];
+    return typeof value === "number" ? iso(value) : value;
+  });
+  return { id, name, status, ...shown };
 }
 
 /** Link to the task on the status page, null without an external URL. */

@@ -10,6 +10,7 @@ import {
 } from "./event.ts";
 import { type Threshold, type ThresholdSource, VERDICTS } from "./state.ts";
 import { ENGINES } from "./task.ts";
+import { shownTaskFields } from "./task-fields.ts";
 
 type Schema = { readonly [key: string]: unknown };
 
@@ -45,10 +46,7 @@ const task = record<EventTask>({
   id: text,
   name: text,
   status: text,
-  user_name: orNull(text),
-  created_at: orNull(time),
-  updated_at: orNull(time),
-  params: orNull(text),
+  ...shownTaskFields(({ kind }) => orNull(kind === "time" ? time : text)),
 });
 
 const threshold = record<Threshold>({

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import type { Cause } from "./cause.ts";
 import type { Threshold, VerdictKind } from "./state.ts";
 import type { Engine } from "./task.ts";
+import type { ShownTaskFields } from "./task-fields.ts";
 
 export const EVENT_TYPES = [
   "task.started",
@@ -45,15 +46,11 @@ export interface EventInstance {
   readonly engine: Engine;
 }
 
-export interface EventTask {
+/** Privacy applied. */
+export interface EventTask extends ShownTaskFields {
   readonly id: string;
   readonly name: string;
   readonly status: string;
-  readonly user_name: string | null;
-  /** ISO 8601, null where the cloud gave none. */
-  readonly created_at: string | null;
-  readonly updated_at: string | null;
-  readonly params: string | null;
 }
 
 /** `data` of the CloudEvent. Every key is always there, null where it does not apply. Public interface. */

@@ -1,5 +1,6 @@
 import type { TaskwatchEvent } from "./event.ts";
 import type { Engine } from "./task.ts";
+import type { Privacy } from "./task-fields.ts";
 
 /** What the configuration says about one instance, compiled for the decision. Durations in milliseconds, null is off. */
 export interface Rules {
@@ -13,7 +14,7 @@ export interface Rules {
   readonly webhooks: readonly WebhookRule[];
   /** End of the maintenance window that mutes this instance at a time, null when none does. */
   readonly mutedUntil: (now: number, task: { readonly name: string } | null) => number | null;
-  readonly privacy: { readonly taskParams: boolean; readonly userNames: boolean };
+  readonly privacy: Privacy;
   /** Base of links in messages, without a slash at the end; empty for none. */
   readonly externalUrl: string;
 }

@@ -1,5 +1,6 @@
 import type { Cause } from "./cause.ts";
 import { type Engine, isOpen } from "./task.ts";
+import type { TaskFields } from "./task-fields.ts";
 
 /** What the store keeps, and what the owner of a shard holds in memory. All times are epoch milliseconds. */
 
@@ -38,15 +39,10 @@ export interface Acknowledgement {
   readonly reason: string | null;
 }
 
-export interface TaskState {
+export interface TaskState extends TaskFields {
   readonly id: string;
   readonly name: string;
   readonly status: string;
-  readonly userName: string | null;
-  /** Masked and capped; null where privacy hides them. */
-  readonly params: string | null;
-  readonly createdAt: number | null;
-  readonly updatedAt: number | null;
   /** Local time of the commit that first recorded it. */
   readonly seenAt: number;
   /** Events of this task so far; the next one gets `sequence + 1`. */

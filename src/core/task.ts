@@ -1,4 +1,5 @@
 import type { Cause } from "./cause.ts";
+import type { TaskFields } from "./task-fields.ts";
 
 /** The seven statuses that the cloud documents. The set is open: any other text is a status too, and not final. */
 export const STATUSES = [
@@ -24,20 +25,14 @@ export const isOpen = (status: string): boolean => !FINAL.has(status);
 /** Status as a metric label: one of the seven, or `OTHER`. */
 export const statusLabel = (status: string): string => (KNOWN.has(status) ? status : "OTHER");
 
-/** One task as a listing shows it. Times are epoch milliseconds by the cloud's clock, null where missing or unreadable. */
-export interface ObservedTask {
+/** One task as a listing shows it. Names and parameters are as the cloud gives them. */
+export interface ObservedTask extends TaskFields {
   /** Never empty. */
   readonly id: string;
   /** May be empty. */
   readonly name: string;
   /** Upper case, never empty. */
   readonly status: string;
-  readonly userName: string | null;
-  /** The text that the cloud gives; usually JSON, not always. */
-  readonly params: string | null;
-  readonly createdAt: number | null;
-  /** Time of the last update. Also set on tasks that still run: never a sign that a task ended. */
-  readonly updatedAt: number | null;
 }
 
 /** A stretch of time by the cloud's clock, epoch milliseconds, both ends included to the second. */

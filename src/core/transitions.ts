@@ -3,10 +3,9 @@ import { durationSeconds } from "./data.ts";
 import { type Draft, type Editable, edit, tell, tellClosing, tellOpening } from "./draft.ts";
 import { noteEnd } from "./ends.ts";
 import type { EventType } from "./event.ts";
-import { maskParams } from "./params.ts";
-import type { Rules } from "./rules.ts";
 import type { TaskState } from "./state.ts";
 import { isFinal, isKnownStatus, isOpen, type ObservedTask } from "./task.ts";
+import { fieldsDiffer, mergeFields, NO_FIELDS, type Privacy } from "./task-fields.ts";
 
 const FINAL_EVENTS: ReadonlyMap<string, EventType> = new Map([
   ["SUCCESS", "task.succeeded"],
@@ -20,22 +19,15 @@ const isExecution = (status: string): boolean => status === "EXECUTING" || !isKn
 
 /**
  * Does this sighting tell anything that is not known? Compares only, and keeps what is known where the sighting
- * is silent. A parameter text is taken once, not compared: it does not change, and masking it costs.
+ * is silent.
  */
-export function differs(known: TaskState, seen: ObservedTask, privacy: Rules["privacy"]): boolean {
+export function differs(known: TaskState, seen: ObservedTask, privacy: Privacy): boolean {
   return (
     known.status !== seen.status ||
     known.unlisted ||
     known.scheduleAt !== null ||
     known.name !== seen.name ||
-    (seen.createdAt !== null && seen.createdAt !== known.createdAt) ||
-    (seen.updatedAt !== null && (known.updatedAt === null || seen.updatedAt > known.updatedAt)) ||
-    (privacy.userNames
-      ? seen.userName !== null && seen.userName !== known.userName
-      : known.userName !== null) ||
-    (privacy.taskParams
-      ? known.params === null && seen.params !== null && seen.params !== ""
-      : known.params !== null)
+    fieldsDiffer(known, seen, privacy)
   );
 }
 
@@ -85,10 +77,7 @@ export const newTask = (id: string, name: string, status: string, now: number): 
   id,
   name,
   status,
-  userName: null,
-  params: null,
-  createdAt: null,
-  updatedAt: null,
+  ...NO_FIELDS,
   seenAt: now,
   sequence: 0,
   counts: {},
@@ -120,16 +109,10 @@ export function discover(draft: Draft, seen: ObservedTask, silent: boolean): voi
 }
 
 function copySighting(draft: Draft, task: Editable<TaskState>, seen: ObservedTask, moved: boolean): void {
-  const { privacy } = draft.rules;
   task.name = seen.name;
   task.status = seen.status;
   task.unlisted = false;
-  task.createdAt = seen.createdAt ?? task.createdAt;
-  // In a new status an old time would make a wrong duration; in the same one a smaller time is an old copy.
-  if (moved) task.updatedAt = seen.updatedAt;
-  else if (seen.updatedAt !== null) task.updatedAt = Math.max(seen.updatedAt, task.updatedAt ?? 0);
-  task.userName = privacy.userNames ? (seen.userName ?? task.userName) : null;
-  task.params = privacy.taskParams ? (task.params ?? maskParams(seen.params)) : null;
+  Object.assign(task, mergeFields(task, seen, moved, draft.rules.privacy));
 }
 
 /** The task entered its status from `from`, or was first seen in it: what that tells, ends and begins. */

@@ -14,6 +14,7 @@ import {
   type Verdict,
 } from "../core/state.ts";
 import type { Engine } from "../core/task.ts";
+import { withFields } from "../core/task-fields.ts";
 import { StoreError } from "../errors.ts";
 
 /**
@@ -59,10 +60,9 @@ export function decodeTask(id: string, text: string): TaskState {
     id,
     name: textOf(fields, "name"),
     status: textOf(fields, "status"),
-    userName: orNull(fields, "userName", textOf),
-    params: orNull(fields, "params", textOf),
-    createdAt: orNull(fields, "createdAt", numberOf),
-    updatedAt: orNull(fields, "updatedAt", numberOf),
+    ...withFields({}, ({ name, kind }) =>
+      orNull<string | number>(fields, name, kind === "time" ? numberOf : textOf),
+    ),
     seenAt: numberOf(fields, "seenAt"),
     sequence: numberOf(fields, "sequence"),
     counts: countsOf(fields),

@@ -1,6 +1,8 @@
 import type { PrivacyConfig } from "../config/config.ts";
 import { iso } from "../core/data.ts";
 import type { EventData, EventType } from "../core/event.ts";
+import { isHidden, shownTaskFields } from "../core/task-fields.ts";
+import { privacyOf } from "./task.ts";
 
 /** A stored event as the HTTP API and the page show it: the CloudEvent, its type without the prefix. Public interface. */
 export interface EventJson {
@@ -23,10 +25,10 @@ interface Stored {
 /** What was told when privacy ruled less strictly is hidden now. What was never told cannot be shown. */
 export function eventJson({ id, type, time, body }: Stored, privacy: PrivacyConfig): EventJson {
   const { source, subject = null, data } = JSON.parse(body) as EventJson;
+  const settings = privacyOf(privacy);
   const task = data.task && {
     ...data.task,
-    user_name: privacy.user_names ? data.task.user_name : null,
-    params: privacy.task_params ? data.task.params : null,
+    ...shownTaskFields((field) => (isHidden(field, settings) ? null : (data.task?.[field.key] ?? null))),
   };
   return { id, type, time: iso(time), source, subject, data: { ...data, task } };
 }

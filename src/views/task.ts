@@ -2,6 +2,7 @@ import type { PrivacyConfig } from "../config/config.ts";
 import { durationSeconds, iso, visibleTask } from "../core/data.ts";
 import type { EventInstance, EventTask } from "../core/event.ts";
 import type { InstanceRecord, TaskState, Threshold, VerdictKind } from "../core/state.ts";
+import type { Privacy } from "../core/task-fields.ts";
 
 /** A task in the store, with the instance that it belongs to. */
 export interface KnownTask {
@@ -32,6 +33,11 @@ export interface TaskJson {
   readonly progress_ratio: number | null;
 }
 
+export const privacyOf = ({ task_params, user_names }: PrivacyConfig): Privacy => ({
+  taskParams: task_params,
+  userNames: user_names,
+});
+
 /**
  * Privacy applied.
  * @param project its name in the configuration
@@ -47,7 +53,7 @@ export function taskJson(
   return {
     project: { name: project, id: record.projectId },
     instance: { id: record.instanceId, name: record.name, engine: record.engine },
-    task: visibleTask(task, { taskParams: privacy.task_params, userNames: privacy.user_names }),
+    task: visibleTask(task, privacyOf(privacy)),
     duration_seconds: durationSeconds(task, now),
     verdict: verdict?.kind ?? null,
     stuck_since: iso(verdict?.since ?? null),
