@@ -5,24 +5,29 @@ const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 
 /** Four years and a day: longer than the rarest date (29 February) is away. */
-const SEARCH_HOURS = 24 * (4 * 366);
+const SEARCH_MS = 24 * (4 * 366) * HOUR;
 
 /** The widest stretch over which the instances of one schedule are spread. */
 const MAX_SPREAD = 5 * MINUTE;
 
-/** Instances of one schedule ask about its present gap and the one before, and about neither of another schedule's. */
-const KEPT_STRETCHES = 4;
+/**
+ * A tick asks about times from one spread before the present to just after it: five gaps for a schedule of every
+ * second, fewer for any other.
+ */
+const KEPT_GAPS = 8;
 
-/** `due` is the first due time after each moment from `from` on, before `due`. */
-interface Stretch {
+/** Two due times in a row. Infinite where there is none within the search. */
+interface Gap {
+  readonly before: number;
+  readonly after: number;
+  /** The first moment that this gap answers for; `after` is the first one that it does not. */
   readonly from: number;
-  readonly due: number;
 }
 
 /**
- * When a cron expression (six fields, seconds first) is due, in a time zone. Fields and the match are node-cron's;
- * the search is ours, because node-cron only tells the next run from the present, and due times of the past and
- * of a clock that jumped are needed too.
+ * When a cron expression (six fields, seconds first) is due, in a time zone. node-cron parses and matches; it only
+ * tells the next run from the present, so the search for due times around any moment is here. All instances of a
+ * schedule share it, and it searches each due time once for all of them: a search costs more than a poll.
  */
 export class Schedule {
   /** Equal for schedules that mean the same. */
@@ -32,10 +37,8 @@ export class Schedule {
   readonly #minutes: ReadonlySet<number>;
   readonly #hours: ReadonlySet<number>;
   readonly #local: (time: number) => { hour: number; minute: number };
-  /** The gap that was asked for last: thousands of instances ask about the same moment. */
-  #gap = { before: 0, after: 0 };
-  /** Stretches of time whose next due time was found, the latest first: the match costs more than a whole poll's rest. */
-  #found: readonly Stretch[] = [];
+  /** The gaps found last, the latest first. */
+  readonly #gaps: Gap[] = [];
 
   constructor(expression: string, timezone: string) {
     this.name = `${expression} ${timezone}`;
@@ -50,18 +53,48 @@ export class Schedule {
 
   /** The first due time after `time`, epoch milliseconds; Infinity for a date that never comes. */
   next(time: number): number {
-    for (const { from, due } of this.#found) if (from <= time && time < due) return due;
-    const due = this.#search(time);
-    // The same stretch, asked from further back, takes the place of its part.
-    const others = this.#found.filter((each) => each.due !== due);
-    this.#found = [{ from: time, due }, ...others].slice(0, KEPT_STRETCHES);
-    return due;
+    return this.#gapAround(time).after;
   }
 
-  #search(time: number): number {
+  /** The gap between the due times around `now`, in milliseconds: the schedule's interval at that moment. */
+  interval(now: number): number {
+    const { before, after } = this.#gapAround(now);
+    return after - before;
+  }
+
+  /** Due times of one of many: shifted by a share (0 to 1) of the interval, so that not all come at once. */
+  nextSpread(time: number, share: number): number {
+    const shift = Math.floor(share * Math.min(this.interval(time), MAX_SPREAD));
+    return this.next(time - shift) + shift;
+  }
+
+  #gapAround(time: number): Gap {
+    for (const gap of this.#gaps) if (gap.from <= time && time < gap.after) return gap;
+    const found = this.#findGap(time);
+    if (this.#gaps.unshift(found) > KEPT_GAPS) this.#gaps.pop();
+    return found;
+  }
+
+  #findGap(time: number): Gap {
+    const after = this.#search(time, time + SEARCH_MS);
+    const none = { before: Number.NEGATIVE_INFINITY, after, from: time };
+    if (after === Number.POSITIVE_INFINITY) return none;
+    // The due time before is found by looking from further and further back.
+    for (let back = SECOND; back <= 2 * SEARCH_MS; back *= 2) {
+      let before = this.#search(time - back, time);
+      if (before > time) continue;
+      for (let step = this.#search(before, time); step <= time; step = this.#search(before, time)) {
+        before = step;
+      }
+      return { before, after, from: before };
+    }
+    return none;
+  }
+
+  /** The first due time after `time`. Gives up at `until`, but may find one beyond. */
+  #search(time: number, until: number): number {
     let at = Math.floor(time / SECOND) * SECOND + SECOND;
-    const limit = at + SEARCH_HOURS * HOUR;
-    while (at < limit) {
+    while (at <= until) {
       const { hour, minute } = this.#local(at);
       const intoMinute = at % MINUTE;
       if (!this.#hours.has(hour)) at += HOUR - minute * MINUTE - intoMinute;
@@ -78,31 +111,6 @@ export class Schedule {
       }
     }
     return Number.POSITIVE_INFINITY;
-  }
-
-  /** The gap between the due times around `now`, in milliseconds: the schedule's interval at that moment. */
-  interval(now: number): number {
-    if (now < this.#gap.before || now >= this.#gap.after) this.#gap = this.#gapAround(now);
-    return this.#gap.after - this.#gap.before;
-  }
-
-  #gapAround(now: number): { before: number; after: number } {
-    const after = this.next(now);
-    if (after === Number.POSITIVE_INFINITY) return { before: now, after };
-    // The due time before is found by looking from further and further back.
-    for (let back = MINUTE; back <= SEARCH_HOURS * HOUR; back *= 4) {
-      let before = this.next(now - back);
-      if (before >= after) continue;
-      for (let step = this.next(before); step < after; step = this.next(before)) before = step;
-      return { before, after };
-    }
-    return { before: Number.NEGATIVE_INFINITY, after };
-  }
-
-  /** Due times of one of many: shifted by a share (0 to 1) of the interval, so that not all come at once. */
-  nextSpread(time: number, share: number): number {
-    const shift = Math.floor(share * Math.min(this.interval(time), MAX_SPREAD));
-    return this.next(time - shift) + shift;
   }
 }
 

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { Schedule } from "../../src/poll/schedule.ts";
 
 const at = (iso: string) => Date.parse(iso);
@@ -49,4 +49,43 @@ describe("a schedule", () => {
     const daily = new Schedule("0 0 3 * * *", "UTC");
     expect(iso(daily.nextSpread(at("2026-11-24T10:00:00Z"), 0.999))).toMatch(/^2026-11-25T03:04:59/);
   });
+
+  test.each(["* * * * * *", "*/10 * * * * *", "0 */5 * * * *", "0 0 3 * * *"])(
+    "%s: each due time is searched once for all instances, also at the edge of two due times",
+    (expression) => {
+      // Outside UTC each comparison of a date with the expression formats that date.
+      const compared = vi.spyOn(Intl.DateTimeFormat.prototype, "formatToParts");
+      try {
+        const schedule = new Schedule(expression, "Europe/Dublin");
+        const start = at("2026-11-24T10:00:00Z");
+        for (let second = 0; second < 60; second++) {
+          for (let instance = 0; instance < 100; instance++) {
+            const now = start + second * 1_000 + (instance % 2) * 999;
+            const due = schedule.nextSpread(now, instance / 100);
+            expect(due).toBeGreaterThan(now);
+            schedule.interval(due);
+            schedule.nextSpread(due, instance / 100);
+          }
+        }
+        const perSecond = compared.mock.calls.length / 60;
+        expect(perSecond).toBeLessThan(12);
+      } finally {
+        compared.mockRestore();
+      }
+    },
+  );
+
+  test.each(["* * * * * *", "0,1,59 * * * * *", "0 */10 9-17 * * *", "0 30 1 * * *", "30 0 0 1 * *"])(
+    "%s: what it answers does not depend on what it was asked before",
+    (expression) => {
+      const used = new Schedule(expression, "Australia/Lord_Howe");
+      const start = at("2026-10-03T14:00:00Z");
+      // Steps of a prime number of seconds, forth and back, over a change of the clock by half an hour.
+      for (let step = 0; step < 300; step++) {
+        const time = start + (((step * 7919) % 10_007) - 5_000) * 1_000;
+        const fresh = new Schedule(expression, "Australia/Lord_Howe");
+        expect([used.next(time), used.interval(time)]).toEqual([fresh.next(time), fresh.interval(time)]);
+      }
+    },
+  );
 });
