@@ -37,6 +37,7 @@ class HurriedClock implements Clock {
   now = () => Date.now() + this.#ahead;
   monotonic = () => performance.now() + this.#ahead;
   sleep = (ms: number, signal?: AbortSignal) => systemClock.sleep(ms, signal);
+  after = (ms: number, act: () => void) => systemClock.after(ms, act);
   hurry(ms: number): void {
     this.#ahead += ms;
   }

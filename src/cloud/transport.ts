@@ -2,7 +2,6 @@ import type { Dispatcher } from "undici";
 import { CloudError } from "../errors.ts";
 import type { CallGate, Operation } from "../ports/call-gate.ts";
 import type { Clock } from "../ports/clock.ts";
-import { Deadlines } from "./deadlines.ts";
 import { exchange, type HttpAnswer, type HttpRequest } from "./http.ts";
 
 /** A page of a hundred tasks is about 40 kB. */
@@ -32,12 +31,10 @@ export interface Call<T> {
 export class Transport {
   readonly clock: Clock;
   readonly #options: TransportOptions;
-  readonly #deadlines: Deadlines;
 
   constructor(options: TransportOptions) {
     this.clock = options.clock;
     this.#options = options;
-    this.#deadlines = new Deadlines(options.clock);
   }
 
   /** Rejects with a `CloudError`, or with the signal's reason. */
@@ -49,13 +46,7 @@ export class Transport {
     let status: number | "error" = "error";
     let error: CloudError | null = null;
     try {
-      const answer = await exchange(
-        dispatcher,
-        call.request(),
-        { timeoutMs, maxBytes },
-        this.#deadlines,
-        signal,
-      );
+      const answer = await exchange(dispatcher, call.request(), { timeoutMs, maxBytes }, this.clock, signal);
       status = answer.status;
       return call.judge(answer);
     } catch (thrown) {

@@ -18,4 +18,13 @@ export const systemClock: Clock = {
       throw signal?.aborted ? signal.reason : error;
     }
   },
+  after(ms, act) {
+    let timer: NodeJS.Timeout;
+    const start = (left: number): void => {
+      const next = () => (left > LONGEST_TIMER_MS ? start(left - LONGEST_TIMER_MS) : act());
+      timer = setTimeout(next, Math.min(Math.max(left, 0), LONGEST_TIMER_MS));
+    };
+    start(ms);
+    return () => clearTimeout(timer);
+  },
 };

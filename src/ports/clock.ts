@@ -6,6 +6,8 @@ export interface Clock {
   monotonic(): number;
   /** Resolves after `ms`; rejects with the signal's reason as soon as it is aborted. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** Calls `act` once after `ms`, unless the returned function was called before. Cheap enough for every call. */
+  after(ms: number, act: () => void): () => void;
 }
 
 /** A number in [0, 1), for jitter. */

@@ -261,7 +261,7 @@ test("a scrape gives way to other work after every 4 ms", async () => {
     instances: () => instances,
     keepEndsMs: () => 0,
     // Every look at the clock costs a millisecond.
-    clock: { now: () => clock.now(), monotonic: () => ++looks, sleep: clock.sleep },
+    clock: { now: () => clock.now(), monotonic: () => ++looks, sleep: clock.sleep, after: clock.after },
   });
   let turns = 0;
   let done = false;

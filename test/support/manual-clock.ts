@@ -57,6 +57,12 @@ export class ManualClock implements Clock {
     });
   }
 
+  after(ms: number, act: () => void): () => void {
+    const sleeper: Sleeper = { due: this.#monotonic + Math.max(ms, 0), wake: act };
+    this.#sleepers.add(sleeper);
+    return () => this.#sleepers.delete(sleeper);
+  }
+
   /** Moves both clocks forward by `ms`, waking every sleep that ends within it, also those begun meanwhile. */
   async advance(ms: number): Promise<void> {
     const end = this.#monotonic + ms;

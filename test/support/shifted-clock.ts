@@ -31,6 +31,12 @@ export class ShiftedClock implements Clock {
     }
   }
 
+  after(ms: number, act: () => void): () => void {
+    const stopped = new AbortController();
+    this.sleep(ms, stopped.signal).then(act, () => {});
+    return () => stopped.abort();
+  }
+
   /** Time has passed: both clocks go on, and every wait that ends within it ends now. */
   advance(ms: number): void {
     this.#passed += ms;
