@@ -187,6 +187,7 @@ export class App {
       ready: () => this.#ready(),
       reload: () => this.reload(),
       onError: (err, where) => this.#log.error({ err }, `http: ${where}`),
+      onRefused: (refusal) => this.#emit({ kind: "http.refused", at: clock.now(), ...refusal }),
     });
     this.#cleanup.defer("http", () => http.close(CLOSE_HTTP_MS));
     const { host, url } = await http.listen();

@@ -5,8 +5,11 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import type { ServerConfig } from "../config/config.ts";
 import { StoreError, UsageError } from "../errors.ts";
 import type { Clock } from "../ports/clock.ts";
+import type { RefusalReason } from "../ports/telemetry.ts";
 import { type Authenticator, authenticator } from "./auth.ts";
+import { limitLogins } from "./logins.ts";
 import { allowedMethods, refuseOtherMethods } from "./methods.ts";
+import { fromOtherOrigin } from "./origin.ts";
 import { BadRequest } from "./query.ts";
 import { type Operations, operationRoutes } from "./routes.ts";
 
@@ -23,7 +26,16 @@ declare module "fastify" {
   }
 }
 
-export type HttpSettings = Pick<ServerConfig, "listen" | "tls" | "auth" | "metrics_auth" | "reload">;
+export type HttpSettings = Pick<
+  ServerConfig,
+  "listen" | "external_url" | "tls" | "auth" | "metrics_auth" | "reload"
+>;
+
+/** A request that was refused for safety. `client` is the address of the connection. */
+export interface Refusal {
+  readonly reason: RefusalReason;
+  readonly client: string;
+}
 
 export interface HttpServerOptions extends Operations {
   readonly settings: HttpSettings;
@@ -32,6 +44,7 @@ export interface HttpServerOptions extends Operations {
   readonly routes?: readonly ((app: FastifyInstance) => void | Promise<void>)[];
   /** Told of errors that no caller may see. */
   readonly onError: (error: unknown, where: string) => void;
+  readonly onRefused: (refusal: Refusal) => void;
 }
 
 export interface HttpServer {
@@ -61,6 +74,9 @@ const SILENCE_MS = 60_000;
 /** Longer than any usual scrape interval, so that Prometheus keeps its connection. */
 const KEEP_ALIVE_MS = 75_000;
 
+const OTHER_ORIGIN =
+  "the request comes from a page of another origin; behind a proxy, set server.external_url to this server's address";
+
 const HEADERS = {
   "cache-control": "no-store",
   "content-security-policy":
@@ -72,7 +88,7 @@ const HEADERS = {
 };
 
 export async function createHttpServer(options: HttpServerOptions): Promise<HttpServer> {
-  const { clock, onError } = options;
+  const { clock, onError, onRefused } = options;
   let settings = options.settings;
   let auth = prepare(settings);
   let closing = false;
@@ -98,15 +114,27 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
   app.decorateRequest("mayAsk", function () {
     return !needsAuth(this) || auth?.accepts(this.headers.authorization) === true;
   });
+  const logins = await limitLogins(app);
   const allowed = allowedMethods(app);
   app.addHook("onRequest", async (request, reply) => {
     reply.headers(HEADERS);
-    // A browser would add stored credentials to a form that another site posts here.
-    const site = request.headers["sec-fetch-site"];
-    if (request.method === "POST" && site !== undefined && site !== "same-origin" && site !== "none") {
-      return reply.code(403).send({ error: "requests from other sites are refused" });
+    const { method, headers, ip } = request;
+    const client = ip ?? "";
+    if (fromOtherOrigin(method, headers, settings.external_url)) {
+      onRefused({ reason: "other_origin", client });
+      return reply.code(403).send({ error: OTHER_ORIGIN });
     }
-    if (!request.mayAsk()) {
+    const right = request.mayAsk();
+    if (auth !== null && needsAuth(request) && headers.authorization !== undefined) {
+      const wait = await logins.check(request, right);
+      if (wait !== null) {
+        onRefused({ reason: "too_many_failures", client });
+        const error = `too many failed logins from ${client}: try again in ${wait} s`;
+        return reply.code(429).header("retry-after", wait).send({ error });
+      }
+      if (!right) onRefused({ reason: "wrong_credentials", client });
+    }
+    if (!right) {
       const challenges = [...(auth?.challenges ?? [])];
       return reply.code(401).header("www-authenticate", challenges).send({ error: "unauthorized" });
     }

@@ -443,6 +443,13 @@ export const CATALOG = [
     help: "Hash of the configuration in force; replicas should agree. Of this process.",
     source: "process",
   },
+  {
+    name: "taskwatch_http_refused_requests_total",
+    type: "counter",
+    labels: ["reason"],
+    help: "HTTP requests refused for safety: from another origin, or a failed login. Counted by this process from 0.",
+    source: "process",
+  },
 ] as const satisfies readonly MetricSpec[];
 
 export type MetricName = (typeof CATALOG)[number]["name"];

@@ -61,6 +61,7 @@ export const counting = (metrics: Metrics): Handlers => ({
     metrics.set("taskwatch_config_hash", {}, hash);
   },
   "reload.failed": () => metrics.set("taskwatch_config_last_reload_successful", {}, 0),
+  "http.refused": ({ reason }) => metrics.inc("taskwatch_http_refused_requests_total", { reason }),
   // Shown by the instances' own series, from memory, or by nothing but the log.
   "instance.down": nothing,
   "instance.up": nothing,

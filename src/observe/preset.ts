@@ -1,7 +1,7 @@
 import { CAUSES } from "../core/cause.ts";
 import { EVENT_TYPES } from "../core/event.ts";
 import { OPERATIONS } from "../ports/call-gate.ts";
-import { STORE_OPERATIONS, WEBHOOK_REASONS } from "../ports/telemetry.ts";
+import { REFUSAL_REASONS, STORE_OPERATIONS, WEBHOOK_REASONS } from "../ports/telemetry.ts";
 import type { Metrics } from "./metrics.ts";
 
 /** What the configuration says about label values. */
@@ -37,6 +37,7 @@ export function preset(metrics: Metrics, configured: Configured, build: Build): 
   for (const operation of STORE_OPERATIONS) {
     metrics.start("taskwatch_store_operation_duration_seconds", { operation });
   }
+  for (const reason of REFUSAL_REASONS) metrics.start("taskwatch_http_refused_requests_total", { reason });
   for (const project of configured.projects) presetProject(metrics, project);
   for (const webhook of configured.webhooks) presetWebhook(metrics, webhook);
 }

@@ -22,6 +22,10 @@ export const WEBHOOK_REASONS = [
 ] as const;
 export type WebhookReason = (typeof WEBHOOK_REASONS)[number];
 
+/** Why an HTTP request was refused for safety, as the label `reason`. */
+export const REFUSAL_REASONS = ["other_origin", "wrong_credentials", "too_many_failures"] as const;
+export type RefusalReason = (typeof REFUSAL_REASONS)[number];
+
 /** Methods of the store's ports, as the label `operation`. */
 export const STORE_OPERATIONS = [
   "ping",
@@ -249,6 +253,13 @@ type ProcessEvent =
       readonly changed: readonly string[];
     }
   | { readonly kind: "reload.failed"; readonly error: unknown }
+  /** The server refused a request for safety. `client` is the address of the connection. */
+  | {
+      readonly kind: "http.refused";
+      readonly at: number;
+      readonly reason: RefusalReason;
+      readonly client: string;
+    }
   /** A person's command or request was carried out. */
   | {
       readonly kind: "acknowledged";

@@ -19,6 +19,7 @@ import { watchConfig } from "../support/watch-config.ts";
 
 const SETTINGS: HttpSettings = {
   listen: { host: "127.0.0.1", port: 0 },
+  external_url: "",
   tls: null,
   auth: null,
   metrics_auth: true,
@@ -169,6 +170,7 @@ describe("a stream", () => {
       ready: () => ({ ok: true, reasons: [] }),
       reload: async () => ({ ok: true }),
       onError: () => undefined,
+      onRefused: () => undefined,
       routes: [
         (scope) =>
           eventStream(scope, { api: api as Api, clock, stopping: stop.signal, onError: () => undefined }),

@@ -38,6 +38,7 @@ function certificate(name: string): { readonly cert: string; readonly key: Secre
 
 const settingsWith = (tls: HttpSettings["tls"]): HttpSettings => ({
   listen: { host: "127.0.0.1", port: 0 },
+  external_url: "",
   tls,
   auth: null,
   metrics_auth: true,
@@ -52,6 +53,7 @@ const serve = (settings: HttpSettings) =>
     ready: () => ({ ok: true, reasons: [] }),
     reload: () => Promise.resolve({ ok: true }),
     onError: () => undefined,
+    onRefused: () => undefined,
   });
 
 async function peer(port: number, ca: string): Promise<PeerCertificate["subject"]["CN"]> {

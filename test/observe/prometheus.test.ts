@@ -71,6 +71,7 @@ test("a real Prometheus reads both formats to the end, hostile labels included, 
   const server = await createHttpServer({
     settings: {
       listen: { host: "127.0.0.1", port: 0 },
+      external_url: "",
       tls: null,
       auth: null,
       metrics_auth: true,
@@ -87,6 +88,7 @@ test("a real Prometheus reads both formats to the end, hostile labels included, 
     onError: (error) => {
       throw error;
     },
+    onRefused: () => undefined,
   });
   clean.push(() => server.close(0));
   const { port } = await server.listen();

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Fact } from "../../src/core/decision.ts";
-import { type RuntimeEvent, safeEmit } from "../../src/ports/telemetry.ts";
+import { type RefusalReason, type RuntimeEvent, safeEmit } from "../../src/ports/telemetry.ts";
 import { EVERY_EVENT, factOf, samplesOf, scene, transition } from "./scene.ts";
 
 const INSTANCE = { project: "prod", instanceId: "6ec6", instanceName: "orders" };
@@ -66,6 +66,24 @@ test("a transition says what, where, from which status and why", () => {
       msg: "task transition",
     },
   ]);
+});
+
+test("refused requests are told once an hour for each reason and address, and a flood of addresses is not", () => {
+  const refused = (reason: RefusalReason, client: string, at: number): RuntimeEvent => ({
+    kind: "http.refused",
+    reason,
+    client,
+    at,
+  });
+  const guesses = [0, 1, 2, 3_599_999].map((at) => refused("wrong_credentials", "10.0.0.66", at));
+  expect(told(...guesses, refused("too_many_failures", "10.0.0.66", 4))).toEqual([
+    "warn: login failed",
+    "warn: logins limited after failures",
+  ]);
+  expect(told(...guesses, refused("wrong_credentials", "10.0.0.66", 3_600_000))).toHaveLength(2);
+  expect(told(refused("other_origin", "10.0.0.7", 0))).toEqual(["warn: request from another origin refused"]);
+  const flood = Array.from({ length: 1_000 }, (_, n) => refused("wrong_credentials", `2001:db8:${n}::`, n));
+  expect(told(...flood).length).toBeLessThanOrEqual(50);
 });
 
 const malformed = (taskId: string | null, problem: string): RuntimeEvent =>

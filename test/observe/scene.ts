@@ -193,6 +193,7 @@ export const EVERY_EVENT: readonly RuntimeEvent[] = [
   { kind: "leases.held", owned: 15, shards: 16, replicas: 1 },
   { kind: "config.loaded", at: T0, hash: 123456789, reload: true, changed: ["poll.schedule"] },
   { kind: "reload.failed", error: new Error("poll.schedule: not a schedule") },
+  { kind: "http.refused", at: T0, reason: "wrong_credentials", client: "10.0.0.66" },
   { kind: "acknowledged", by: "ana", tasks: ["8abf"], reason: "known" },
 ];
 

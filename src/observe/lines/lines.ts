@@ -2,6 +2,7 @@ import type { Handlers } from "../handlers.ts";
 import type { Log } from "../logger.ts";
 import { cloudLines } from "./cloud.ts";
 import { configLines } from "./config.ts";
+import { httpLines } from "./http.ts";
 import { Lasting } from "./lasting.ts";
 import { outboxLines } from "./outbox.ts";
 import { pollLines } from "./poll.ts";
@@ -18,5 +19,6 @@ export function telling(log: Log): Handlers {
     ...outboxLines(log),
     ...storeLines(log),
     ...configLines(log),
+    ...httpLines(log),
   };
 }
