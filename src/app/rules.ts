@@ -8,7 +8,7 @@ import {
   type WebhookConfig,
   type WindowConfig,
 } from "../config/config.ts";
-import { compileMatch, type MatchSubject } from "../config/match.ts";
+import { compileMatch, compileProjectMatch, type MatchSubject } from "../config/match.ts";
 import type { EventData } from "../core/event.ts";
 import type { ProjectRules } from "../core/health.ts";
 import { compileMaintenance, type MaintenanceWindow, mutedUntil } from "../core/maintenance.ts";
@@ -51,14 +51,20 @@ function maintenanceWindow(window: MaintenanceConfig): MaintenanceWindow<MatchSu
   return compileMaintenance({ ...window, days, matches });
 }
 
-/** `format: alertmanager` sends state and takes no events. */
+/**
+ * `format: alertmanager` sends state and takes no events. An event of a whole project goes to every webhook that could
+ * match one of its instances.
+ */
 export function webhookRules(webhooks: readonly WebhookConfig[]): readonly WebhookRule[] {
   return webhooks
     .filter((webhook) => webhook.format !== "alertmanager")
     .map(({ name, events, match }) => {
       const types: ReadonlySet<string> = new Set(events);
-      const fits = compileMatch(match);
-      return { name, wants: ({ type, data }) => types.has(type) && fits(subjectOf(data)) };
+      const matches = compileMatch(match);
+      const matchesProject = compileProjectMatch(match);
+      const fits = (data: EventData) =>
+        data.instance === null ? matchesProject(subjectOf(data)) : matches(subjectOf(data));
+      return { name, wants: ({ type, data }) => types.has(type) && fits(data) };
     });
 }
 

@@ -35,6 +35,17 @@ export function compileMatch(match: MatchConfig): (subject: MatchSubject) => boo
     task(subject.task ?? "");
 }
 
+/**
+ * Compiles a `match` to "could it fit an instance of this project?": the keys that only instances and tasks have count
+ * as fitting. A receiver that watches one instance must learn that the whole project cannot be read.
+ */
+export function compileProjectMatch(
+  match: MatchConfig,
+): (subject: Pick<MatchSubject, "project" | "region">) => boolean {
+  const matches = compileMatch({ ...match, engine: null, instance: null, task: null });
+  return ({ project, region }) => matches({ project, region, instance: null, task: null });
+}
+
 function anyOf(globs: readonly string[] | null): (text: string) => boolean {
   if (globs === null) return () => true;
   const compiled = globs.map(compileGlob);

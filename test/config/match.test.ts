@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { endpointsOf } from "../../src/config/endpoints.ts";
-import { compileMatch, MATCH_ALL, type MatchSubject } from "../../src/config/match.ts";
+import { compileMatch, compileProjectMatch, MATCH_ALL, type MatchSubject } from "../../src/config/match.ts";
 import { formatDuration, parseDuration } from "../../src/util/duration.ts";
 import { compileGlob } from "../../src/util/glob.ts";
 import { nearest } from "../../src/util/nearest.ts";
@@ -76,6 +76,16 @@ describe("a match", () => {
     expect(fits({ project: ["prod"], instance: ["*"], task: ["*"] }, project)).toBe(true);
     expect(fits({ instance: ["orders-*"] }, project)).toBe(false);
     expect(fits({ task: ["modify*"] }, { ...subject, task: null })).toBe(false);
+  });
+
+  it("fits a whole project where it could fit one of its instances", () => {
+    const couldFit = (match: Partial<typeof MATCH_ALL>) =>
+      compileProjectMatch({ ...MATCH_ALL, ...match })(subject);
+    const instanceOnly = { instance: ["orders-*"], engine: ["kafka"], task: ["modify*"] };
+    expect(couldFit(instanceOnly)).toBe(true);
+    expect(couldFit({ ...instanceOnly, project: ["pr*"], region: ["eu-de"] })).toBe(true);
+    expect(couldFit({ ...instanceOnly, project: ["test"] })).toBe(false);
+    expect(couldFit({ ...instanceOnly, region: ["ap-*"] })).toBe(false);
   });
 });
 
