@@ -1,7 +1,7 @@
 import type { WebhookConfig } from "../config/config.ts";
 import { compileMatch } from "../config/match.ts";
 import { taskUrl } from "../core/data.ts";
-import type { EventInstance, EventProject } from "../core/event.ts";
+import type { EventProject, InstanceName } from "../core/event.ts";
 import { spell } from "../core/reason.ts";
 import { type InstanceState, instanceKey } from "../core/state.ts";
 import { type Reading, read } from "../outbox/formats/reading.ts";
@@ -14,7 +14,7 @@ export interface Sight {
   readonly key: string;
   readonly shard: number;
   readonly project: Pick<EventProject, "name" | "region">;
-  readonly instance: EventInstance;
+  readonly instance: InstanceName;
   readonly state: Pick<InstanceState, "record" | "tasks">;
 }
 

@@ -1,5 +1,5 @@
 import { iso, visibleTask } from "../core/data.ts";
-import type { EventInstance } from "../core/event.ts";
+import type { InstanceName } from "../core/event.ts";
 import { plural, secondsText, timeText } from "../views/text.ts";
 import type { JudgedTask } from "./poll-judge.ts";
 import { type Column, renderTable } from "./table.ts";
@@ -8,7 +8,7 @@ import { type Column, renderTable } from "./table.ts";
 export interface InstancePass {
   readonly project: string;
   /** Null where the project itself could not be asked. */
-  readonly instance: EventInstance | null;
+  readonly instance: InstanceName | null;
   readonly tasks: readonly JudgedTask[];
   /** Rows that could not be read. */
   readonly unreadable: number;

@@ -13,7 +13,12 @@ const AT = new Date(TIME).toISOString();
 const FULL: EventData = {
   reason: `status EXECUTING -> FAILED, "quoted" <b> & \\ 'done'`,
   project: { name: "prod", id: "0605768a3300d5762fd0c002e2bbd3f9", region: "eu-west-101" },
-  instance: { id: "6ec6cf7a-0c83-4b3c-9b3f-1f0f1f3ab001", name: "orders", engine: "kafka" },
+  instance: {
+    id: "6ec6cf7a-0c83-4b3c-9b3f-1f0f1f3ab001",
+    name: "orders",
+    engine: "kafka",
+    status: "RUNNING",
+  },
   task: {
     id: "8abfa7b372160bfd0172165864064079",
     name: "modifyAutoTopic",
@@ -32,9 +37,13 @@ const FULL: EventData = {
   resolved_by: { task_id: "8abfa7b372160bfd0172165864064080" },
   progress_ratio: 0.5,
   cause: "timeout",
+  error_code: "DMS.00500000",
+  request_id: "5df1a1b2c3d4e5f60718293a4b5c6d7e",
   since: AT,
   muted: true,
   muted_until: AT,
+  silence: null,
+  diagnosis: null,
   url: "https://taskwatch.example.org/#/tasks/8abfa7b372160bfd0172165864064079",
 };
 

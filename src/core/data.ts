@@ -48,9 +48,13 @@ export const NOTHING = {
   resolved_by: null,
   progress_ratio: null,
   cause: null,
+  error_code: null,
+  request_id: null,
   since: null,
   muted: false,
   muted_until: null,
+  silence: null,
+  diagnosis: null,
   url: null,
 } as const;
 
@@ -77,6 +81,7 @@ const instanceOf = ({ instance }: Rules): EventInstance => ({
   id: instance.id,
   name: instance.name,
   engine: instance.engine,
+  status: null,
 });
 
 /** The task as events, the log and the API may show it: privacy applied. */

@@ -40,6 +40,7 @@ const instance = record<EventInstance>({
   id: text,
   name: text,
   engine: { enum: [...ENGINES] },
+  status: orNull(text),
 });
 
 const task = record<EventTask>({
@@ -98,9 +99,13 @@ const DATA: Keys = {
   }),
   progress_ratio: orNull({ type: "number", minimum: 0, maximum: 1 }),
   cause: orNull(cause),
+  error_code: { ...orNull(text), description: "Of the cloud's answer that gave the cause." },
+  request_id: { ...orNull(text), description: "Of the same answer, for a support case." },
   since: orNull(time),
   muted: { type: "boolean" },
   muted_until: orNull(time),
+  silence: none,
+  diagnosis: none,
   url: orNull({ type: "string", format: "uri" }),
 };
 

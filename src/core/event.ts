@@ -40,10 +40,15 @@ export interface EventProject {
   readonly region: string;
 }
 
-export interface EventInstance {
+export interface InstanceName {
   readonly id: string;
   readonly name: string;
   readonly engine: Engine;
+}
+
+export interface EventInstance extends InstanceName {
+  /** As the instance list gives it; null where nobody read it. */
+  readonly status: string | null;
 }
 
 /** Privacy applied. */
@@ -71,9 +76,16 @@ export interface EventData {
   readonly resolved_by: { readonly task_id: string } | { readonly user: string } | null;
   readonly progress_ratio: number | null;
   readonly cause: Cause | null;
+  /** Of the cloud's answer that gave the cause; null where there was no answer, or nothing of the kind in it. */
+  readonly error_code: string | null;
+  readonly request_id: string | null;
   readonly since: string | null;
   readonly muted: boolean;
   readonly muted_until: string | null;
+  /** Reserved: the silence that muted it. */
+  readonly silence: null;
+  /** Reserved: what the daemon found out about the incident. */
+  readonly diagnosis: null;
   readonly url: string | null;
 }
 

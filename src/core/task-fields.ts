@@ -39,6 +39,7 @@ const firstMasked = (known: FieldValue, seen: FieldValue): FieldValue =>
  */
 export const TASK_FIELDS = {
   userName: { key: "user_name", kind: "name", privacy: "userNames", keep: newest },
+  userId: { key: "user_id", kind: "name", privacy: "userNames", keep: newest },
   createdAt: { key: "created_at", kind: "time", privacy: null, keep: newest },
   /** Time of the last update. Tasks that still run have it too: it is never a sign that a task ended. */
   updatedAt: { key: "updated_at", kind: "time", privacy: null, keep: greatest, ofStatus: true },

@@ -52,7 +52,7 @@ function taskSection(explained: ExplainedTaskJson, index: number, now: number): 
     ],
     ["Limit", limit && html`${limitText(limit)}`],
     ["Progress", progress_ratio === null ? null : html`${Math.round(progress_ratio * 100)} %`],
-    ["User", task.user_name === null ? null : nameOf(task.user_name)],
+    ["User", userOf(task)],
     [
       "Acknowledged",
       acknowledged &&
@@ -76,6 +76,11 @@ ${events
   )}</ol>${events.length > MOST_EVENTS && html`<p>${events.length - MOST_EVENTS} earlier ones are not shown.</p>`}`
 }`;
   return section(index === 0 ? "task" : `task-${index + 1}`, shownName(task.name), body);
+}
+
+function userOf({ user_name, user_id }: ExplainedTaskJson["task"]): Html | null {
+  if (user_name === null) return user_id === null ? null : nameOf(user_id);
+  return html`${nameOf(user_name)}${user_id !== null && html` <small>${nameOf(user_id)}</small>`}`;
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { Cause } from "../core/cause.ts";
 import { iso } from "../core/data.ts";
-import type { EventInstance } from "../core/event.ts";
+import type { InstanceName } from "../core/event.ts";
 import { type InstanceRecord, isOpenTask, type TaskState } from "../core/state.ts";
 
 export interface TaskCounts {
@@ -14,7 +14,7 @@ export interface TaskCounts {
 export interface InstanceJson {
   readonly project: { readonly name: string; readonly id: string };
   readonly region: string | null;
-  readonly instance: EventInstance;
+  readonly instance: InstanceName;
   /** False for one that the store still has though the configuration does not name it. */
   readonly watched: boolean;
   readonly discovered: boolean;

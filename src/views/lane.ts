@@ -1,5 +1,5 @@
 import { iso } from "../core/data.ts";
-import type { EventInstance } from "../core/event.ts";
+import type { InstanceName } from "../core/event.ts";
 import type { TaskState } from "../core/state.ts";
 import { isFinal } from "../core/task.ts";
 
@@ -19,7 +19,7 @@ export interface Bar {
 /** The tasks of one instance, the oldest first. */
 export interface Lane {
   readonly project: string;
-  readonly instance: EventInstance;
+  readonly instance: InstanceName;
   readonly bars: readonly Bar[];
 }
 

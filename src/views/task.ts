@@ -1,6 +1,6 @@
 import type { PrivacyConfig } from "../config/config.ts";
 import { durationSeconds, iso, visibleTask } from "../core/data.ts";
-import type { EventInstance, EventTask } from "../core/event.ts";
+import type { EventTask, InstanceName } from "../core/event.ts";
 import type { InstanceRecord, TaskState, Threshold, VerdictKind } from "../core/state.ts";
 import type { Privacy } from "../core/task-fields.ts";
 
@@ -15,7 +15,7 @@ export interface KnownTask {
 /** A task as the store has it, for `--json` of the commands and for the HTTP API. Public interface. */
 export interface TaskJson {
   readonly project: { readonly name: string; readonly id: string };
-  readonly instance: EventInstance;
+  readonly instance: InstanceName;
   readonly task: EventTask;
   /** Of a task that ended; the age of one that is open. */
   readonly duration_seconds: number | null;

@@ -185,7 +185,7 @@ describe("an event tells what is over with it", () => {
   test("under the labels that it had while it lasted", () => {
     const { project, instance } = {
       project: { id: "p", name: "prod", region: "eu-west-101" },
-      instance: sight([]).instance,
+      instance: { ...sight([]).instance, status: null },
     };
     const lasted = maker.lasting(sight([failed({ id: "f" }), stuck({ id: "s" })], { unreachable: DOWN }));
     const about = { project, instance };

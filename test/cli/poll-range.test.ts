@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { listRange } from "../../src/cli/poll-range.ts";
 import type { Listing, ObservedTask, Window } from "../../src/core/task.ts";
+import { NO_FIELDS } from "../../src/core/task-fields.ts";
 import { CloudError } from "../../src/errors.ts";
 
 const HOUR = 3_600_000;
@@ -9,8 +10,7 @@ const task = (createdAt: number): ObservedTask => ({
   id: `t${createdAt}`,
   name: "restartInstance",
   status: "SUCCESS",
-  userName: null,
-  params: null,
+  ...NO_FIELDS,
   createdAt,
   updatedAt: createdAt,
 });

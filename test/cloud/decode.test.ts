@@ -8,6 +8,7 @@ import {
   decodeTasks,
   instant,
 } from "../../src/cloud/decode.ts";
+import { NO_FIELDS } from "../../src/core/task-fields.ts";
 
 const ROW = {
   id: "8abfa7b372160bfd0172165864064079",
@@ -37,6 +38,7 @@ test("the documented sample is read", () => {
           name: "modifyAutoTopic",
           status: "EXECUTING",
           userName: "paas_dms",
+          userId: ROW.user_id,
           params: ROW.params,
           createdAt: Date.parse(ROW.created_at),
           updatedAt: Date.parse(ROW.updated_at),
@@ -59,11 +61,13 @@ test("ids and names are kept short and well-formed, and two ids never become one
     `${"x".repeat(255)}😀`,
     "x".repeat(256),
   ];
-  const kept = ids.map((id) => one({ ...ROW, id, name: id, user_name: id, status: `${"S".repeat(63)}😀` }));
-  const items = kept as { id: string; name: string; userName: string; status: string }[];
+  const kept = ids.map((id) =>
+    one({ ...ROW, id, name: id, user_name: id, user_id: id, status: `${"S".repeat(63)}😀` }),
+  );
+  const items = kept as { id: string; name: string; userName: string; userId: string; status: string }[];
   expect(new Set(items.map(({ id }) => id)).size).toBe(ids.length);
-  for (const { id, name, userName, status } of items)
-    for (const text of [id, name, userName, status]) {
+  for (const { id, name, userName, userId, status } of items)
+    for (const text of [id, name, userName, userId, status]) {
       expect(text.length).toBeLessThanOrEqual(256);
       expect(text.isWellFormed()).toBe(true);
     }
@@ -110,10 +114,7 @@ test("missing, null and strangely typed fields cost only themselves", () => {
     id: "12",
     name: "",
     status: "EXECUTING",
-    userName: null,
-    params: null,
-    createdAt: null,
-    updatedAt: null,
+    ...NO_FIELDS,
   });
   expect(one({ ...ROW, name: null, params: { a: 1 }, created_at: "soon", updated_at: {} })).toMatchObject({
     name: "",

@@ -7,6 +7,7 @@ import { SETTLED_CAP } from "../../src/core/prune.ts";
 import type { Rules } from "../../src/core/rules.ts";
 import type { InstanceState, ScheduledTask } from "../../src/core/state.ts";
 import { isOpen, type Lookup, type ObservedTask } from "../../src/core/task.ts";
+import { NO_FIELDS } from "../../src/core/task-fields.ts";
 import {
   ALL_EXECUTE,
   DAY,
@@ -45,6 +46,7 @@ const row: fc.Arbitrary<ObservedTask> = fc.record({
   name: fc.constantFrom("restart", "modify", "constructor", ""),
   status: fc.constantFrom(...STATUSES),
   userName: fc.constantFrom(null, "paas"),
+  userId: fc.constantFrom(null, "3df5"),
   params: fc.constantFrom(null, '{"password":"p"}', "text"),
   createdAt: date,
   updatedAt: date,
@@ -365,8 +367,7 @@ it("the state stays bounded over thousands of polls of a busy instance", () => {
         id: `t${made}`,
         name,
         status,
-        userName: null,
-        params: null,
+        ...NO_FIELDS,
         createdAt: now - MINUTE,
         updatedAt: now,
       });

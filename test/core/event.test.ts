@@ -47,12 +47,14 @@ describe("the CloudEvent", () => {
       `{"specversion":"1.0","id":"${id}","source":"/projects/p1/instances/i1","type":"taskwatch.task.failed",` +
         `"subject":"8abf","time":"2026-11-24T10:01:00.000Z","datacontenttype":"application/json","data":{` +
         `"reason":"status EXECUTING -> FAILED","project":{"name":"prod","id":"p1","region":"eu-west-101"},` +
-        `"instance":{"id":"i1","name":"orders","engine":"kafka"},` +
+        `"instance":{"id":"i1","name":"orders","engine":"kafka","status":null},` +
         `"task":{"id":"8abf","name":"modifyAutoTopic","status":"FAILED","user_name":"paas_dms",` +
+        `"user_id":"3df5acbc24a54fadb62a043c9000a307",` +
         `"created_at":"2026-11-24T09:55:00.000Z","updated_at":"2026-11-24T10:00:12.400Z","params":null},` +
         `"previous_status":"EXECUTING","sequence":2,"duration_seconds":312.4,"verdict":null,"previous_verdict":null,` +
         `"threshold":null,"was_stuck":false,"recovered_from":null,"resolution":null,"resolved_by":null,` +
-        `"progress_ratio":null,"cause":null,"since":null,"muted":false,"muted_until":null,"url":null}}`,
+        `"progress_ratio":null,"cause":null,"error_code":null,"request_id":null,"since":null,"muted":false,` +
+        `"muted_until":null,"silence":null,"diagnosis":null,"url":null}}`,
     );
   });
 
@@ -109,8 +111,11 @@ describe("privacy", () => {
     expect(firstEvent({ privacy: { taskParams: true } }, { params }).data.task?.params).toBe(params);
   });
 
-  it("hides user names where it says so", () => {
-    expect(firstEvent({ privacy: { userNames: false } }).data.task?.user_name).toBeNull();
+  it("hides the names and ids of users where it says so", () => {
+    const shown = { user_name: "paas_dms", user_id: "3df5acbc24a54fadb62a043c9000a307" };
+    expect(firstEvent({}).data.task).toMatchObject(shown);
+    const hidden = firstEvent({ privacy: { userNames: false } }).data.task;
+    expect(hidden).toMatchObject({ user_name: null, user_id: null });
   });
 
   it("when it changes, changes what is kept, once and without an event", () => {
@@ -120,7 +125,7 @@ describe("privacy", () => {
     let step = poll(stateOf(), rows, { rules: shown });
     step = poll(step.state, rows, { rules: hidden });
     expect(step.decision).toMatchObject({ changed: true, events: [] });
-    expect(step.state.tasks.get("a")).toMatchObject({ params: null, userName: null });
+    expect(step.state.tasks.get("a")).toMatchObject({ params: null, userName: null, userId: null });
     expect(poll(step.state, rows, { rules: hidden }).decision.changed).toBe(false);
   });
 });

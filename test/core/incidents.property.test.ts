@@ -26,6 +26,7 @@ const row: fc.Arbitrary<ObservedTask> = fc.record({
   name: fc.constantFrom("restart", "modify"),
   status: fc.constantFrom(...STATUSES),
   userName: fc.constant(null),
+  userId: fc.constant(null),
   params: fc.constant(null),
   createdAt: date(-300, 10),
   updatedAt: date(-300, 300),

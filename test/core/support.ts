@@ -115,6 +115,7 @@ export const seen = (id: string, status: string, changes: Partial<ObservedTask> 
   name: "modifyAutoTopic",
   status,
   userName: "paas_dms",
+  userId: "3df5acbc24a54fadb62a043c9000a307",
   params: null,
   createdAt: T0 - 5 * MINUTE,
   updatedAt: T0 - 4 * MINUTE,

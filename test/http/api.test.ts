@@ -46,6 +46,7 @@ beforeAll(async () => {
             created_ago: "5m",
             runs_for: "forever",
             user_name: "paas_dms",
+            user_id: "u-5eaf",
             params: { new_password: "hunter2", topic: "t" },
           },
         },
@@ -118,7 +119,7 @@ describe("GET /api/v1/tasks", () => {
     });
     expect(zombie.duration_seconds).toBeGreaterThan(3 * 3600 - 10);
     expect(fresh).toMatchObject({
-      task: { name: HOSTILE, user_name: "paas_dms" },
+      task: { name: HOSTILE, user_name: "paas_dms", user_id: "u-5eaf" },
       verdict: null,
       threshold: null,
       limit: { seconds: 3600, source: "running_after" },
@@ -371,13 +372,16 @@ const documentedGets = () =>
   }));
 
 test("privacy that was made stricter hides what was recorded before", async () => {
+  const page = async () => await (await fetch(`${app.url}/tasks/fresh`)).text();
+  expect(await page()).toMatch(/paas_dms.*u-5eaf/);
   const config = watchConfig(simulator, inbox, { window: { first_poll: "emit" } });
   expect(await app.reload({ ...config, privacy: { user_names: false } })).toEqual({ ok: true });
   for (const path of ["/tasks", "/tasks/fresh", "/events?limit=1000"]) {
     const text = JSON.stringify((await api(path)).body);
-    expect(text, path).not.toContain("paas_dms");
+    expect(text, path).not.toMatch(/paas_dms|u-5eaf/);
     expect(text, path).not.toContain("topic");
   }
+  expect(await page()).not.toMatch(/paas_dms|u-5eaf/);
   expect((await api("/status")).body.config.last_reload).toMatchObject({ successful: true, problems: [] });
 });
 

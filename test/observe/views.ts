@@ -1,4 +1,5 @@
 import type { InstanceRecord, TaskState } from "../../src/core/state.ts";
+import { NO_FIELDS } from "../../src/core/task-fields.ts";
 import type { InstanceView } from "../../src/observe/view.ts";
 
 export const T0 = Date.parse("2026-11-24T10:00:00Z");
@@ -25,8 +26,7 @@ export const task = (over: Partial<TaskState> = {}): TaskState => ({
   id: "8abfa7b372160bfd0172165864064079",
   name: "modifyAutoTopic",
   status: "EXECUTING",
-  userName: null,
-  params: null,
+  ...NO_FIELDS,
   createdAt: T0 - 600_000,
   updatedAt: T0 - 300_000,
   seenAt: T0 - 590_000,

@@ -131,7 +131,12 @@ async function flood(
     for (let n = 0; n < instances; n++) {
       const data = {
         ...taskNamed(`task-${n}-`, `8abfa7b372160bfd01721658640${n}`),
-        instance: { id: `6ec6cf7a-0c83-4b3c-9b3f-${n}`, name: `orders-${n % 20}`, engine: "kafka" as const },
+        instance: {
+          id: `6ec6cf7a-0c83-4b3c-9b3f-${n}`,
+          name: `orders-${n % 20}`,
+          engine: "kafka" as const,
+          status: null,
+        },
       };
       bench.putEvent(event("task.failed", data, `evt_${n}`), { lane: `t${n}`, shard: n % SHARDS });
       if (n % (instances / 10) !== 0) continue;

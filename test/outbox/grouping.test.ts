@@ -45,7 +45,7 @@ function put(
   const { instance = "i1", task = id, type = "task.failed", shard = 0 } = about;
   const data = {
     ...taskNamed("restart", task),
-    instance: { id: instance, name: instance, engine: "kafka" as const },
+    instance: { id: instance, name: instance, engine: "kafka" as const, status: null },
   };
   bench.putEvent(event(type, data, id), { lane: `${instance}/${task}`, shard });
 }

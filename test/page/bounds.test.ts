@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { shownTaskFields } from "../../src/core/task-fields.ts";
 import { statusPage } from "../../src/page/status-page.ts";
 import type { Api, JudgedTaskJson } from "../../src/views/api.ts";
 import type { InstanceJson } from "../../src/views/instance.ts";
@@ -32,10 +33,8 @@ const task = (index: number, part: Partial<JudgedTaskJson> = {}): JudgedTaskJson
     id: `t${index}`,
     name: `task ${index}`,
     status: "EXECUTING",
-    user_name: null,
+    ...shownTaskFields(() => null),
     created_at: at(index),
-    updated_at: null,
-    params: null,
   },
   duration_seconds: index,
   verdict: null,

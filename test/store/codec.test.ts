@@ -17,6 +17,12 @@ test("state comes back as it was, the fullest and the emptiest", () => {
   }
 });
 
+test("a task that version 1 wrote, without the id of its user, is read", () => {
+  const before = { ...fullTask("t"), userId: null };
+  const { id: _outside, userId: _later, ...kept } = before;
+  expect(decodeTask("t", JSON.stringify({ v: 1, ...kept }))).toEqual(before);
+});
+
 test("a task that is over takes little room", () => {
   const over = task("t", { createdAt: 1, updatedAt: 2, counts: { "succeeded:SUCCESS": 1 } });
   expect(encodeTask(over).length).toBeLessThan(160);

@@ -67,6 +67,7 @@ test("what an idle instance, a finished task and a delivered event take in Redis
       task(idOf(`task ${n} ${from + index}`), {
         name: NAMES[index % NAMES.length]!,
         userName: "paas_dms",
+        userId: "3df5acbc24a54fadb62a043c9000a307",
         createdAt: T0 - 60_000,
         updatedAt: T0 - 30_000,
         sequence: 0,

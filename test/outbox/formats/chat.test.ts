@@ -3,6 +3,7 @@ import { Ajv } from "ajv";
 import { describe, expect, test } from "vitest";
 import { FORMATS } from "../../../src/config/config.ts";
 import { EVENT_TYPES } from "../../../src/core/event.ts";
+import { shownTaskFields } from "../../../src/core/task-fields.ts";
 import { formatOf } from "../../../src/outbox/formats/index.ts";
 import { webhookConfig } from "../workbench.ts";
 import { Exchange } from "./exchange.ts";
@@ -75,7 +76,7 @@ describe.each(Object.entries(MEDIA))("%s", (name, medium) => {
     const long = "界".repeat(5000);
     const events = many(format.maxEvents, () => ({
       reason: long,
-      instance: { id: long, name: long, engine: "kafka" },
+      instance: { id: long, name: long, engine: "kafka", status: null },
       url: `https://tw.example.org/${"x".repeat(5000)}`,
     }));
     const shown = strings(render(events)).join("\n");
@@ -89,7 +90,10 @@ describe.each(Object.entries(MEDIA))("%s", (name, medium) => {
     const one = strings(render(many(7))).join("\n");
     expect(one).toContain("7 events on orders: 7 × task failed");
     const two = strings(
-      render([event(), event("task.recovered", { instance: { id: "i2", name: "b", engine: "kafka" } })]),
+      render([
+        event(),
+        event("task.recovered", { instance: { id: "i2", name: "b", engine: "kafka", status: null } }),
+      ]),
     );
     expect(two.join("\n")).toContain("2 events on prod: 1 × task failed, 1 × recovered");
   });
@@ -99,10 +103,7 @@ const hostileTask = {
   id: '"'.repeat(3000),
   name: "\u{1f4a5}\\".repeat(3000),
   status: "FAILED",
-  user_name: null,
-  created_at: null,
-  updated_at: null,
-  params: null,
+  ...shownTaskFields(() => null),
 };
 
 describe("signatures, computed anew from what arrived", () => {

@@ -1,5 +1,7 @@
 import { cloudEvent } from "../../../src/core/cloudevent.ts";
+import { NOTHING } from "../../../src/core/data.ts";
 import type { EventData, EventType } from "../../../src/core/event.ts";
+import { shownTaskFields } from "../../../src/core/task-fields.ts";
 import type { FormattedEvent } from "../../../src/outbox/format.ts";
 
 export const NOW = Date.parse("2026-11-24T10:00:00.000Z");
@@ -7,31 +9,18 @@ export const NOW = Date.parse("2026-11-24T10:00:00.000Z");
 const DATA: EventData = {
   reason: "status EXECUTING -> FAILED",
   project: { name: "prod", id: "p1", region: "eu-west-101" },
-  instance: { id: "i1", name: "orders", engine: "kafka" },
+  instance: { id: "i1", name: "orders", engine: "kafka", status: null },
   task: {
     id: "t1",
     name: "modifyAutoTopic",
     status: "FAILED",
+    ...shownTaskFields(() => null),
     user_name: "paas_dms",
-    created_at: null,
-    updated_at: null,
-    params: null,
   },
+  ...NOTHING,
   previous_status: "EXECUTING",
   sequence: 2,
   duration_seconds: 312.4,
-  verdict: null,
-  previous_verdict: null,
-  threshold: null,
-  was_stuck: false,
-  recovered_from: null,
-  resolution: null,
-  resolved_by: null,
-  progress_ratio: null,
-  cause: null,
-  since: null,
-  muted: false,
-  muted_until: null,
   url: "https://tw.example.org/#/tasks/t1",
 };
 
@@ -73,7 +62,7 @@ export const hostile = (text: string, type: EventType = "task.failed"): Formatte
   event(type, {
     reason: text,
     project: { name: text, id: text, region: text },
-    instance: { id: text, name: text, engine: "kafka" },
+    instance: { id: text, name: text, engine: "kafka", status: null },
     task: { ...DATA.task!, id: text, name: text, status: text },
     url: `https://tw.example.org/#/tasks/${encodeURIComponent(text.toWellFormed())}`,
   });

@@ -96,7 +96,7 @@ describe("what cannot work is refused at the start, with place, found and allowe
     ["{{data.tsk.name}}", `found data.tsk.name in line 1, column 1 of it; allowed: ${NAMES}`],
     [
       "a\n  {{data.task}}",
-      "found data.task as a value in line 2, column 3 of it; allowed: a section {{#data.task}}, or one of data.task.id, data.task.name, data.task.status, data.task.user_name, data.task.created_at, data.task.updated_at, data.task.params",
+      "found data.task as a value in line 2, column 3 of it; allowed: a section {{#data.task}}, or one of data.task.id, data.task.name, data.task.status, data.task.user_name, data.task.user_id, data.task.created_at, data.task.updated_at, data.task.params",
     ],
     [
       "{{#data.task}}x",

@@ -1,4 +1,6 @@
+import { NOTHING } from "../../../src/core/data.ts";
 import type { InstanceRecord, TaskState, Verdict } from "../../../src/core/state.ts";
+import { NO_FIELDS, shownTaskFields } from "../../../src/core/task-fields.ts";
 import type {
   Batch,
   DeadLetter,
@@ -112,10 +114,7 @@ export const task = (id: string, part: Partial<TaskState> = {}): TaskState => ({
   id,
   name: "restartInstance",
   status: "SUCCESS",
-  userName: null,
-  params: null,
-  createdAt: null,
-  updatedAt: null,
+  ...NO_FIELDS,
   seenAt: T0,
   sequence: 1,
   counts: {},
@@ -143,6 +142,7 @@ export const fullTask = (id: string): TaskState =>
     name: "ключ\0 🔑",
     status: "SOMETHING NEW",
     userName: "",
+    userId: "3df5acbc24a54fadb62a043c9000a307",
     params: '{"__proto__":{"a":1}}',
     createdAt: T0 - 1000,
     updatedAt: T0 - 1.5,
@@ -187,7 +187,7 @@ export function event(id: string, part: EventPart = {}): EventWrite {
       data: {
         reason: "status EXECUTING -> FAILED",
         project: { name: "prod", id: "p1", region: "eu-west-101" },
-        instance: { id: "i1", name: "orders", engine: "kafka" },
+        instance: { id: "i1", name: "orders", engine: "kafka", status: null },
         task:
           taskId === null
             ? null
@@ -195,27 +195,11 @@ export function event(id: string, part: EventPart = {}): EventWrite {
                 id: taskId,
                 name: "restartInstance",
                 status: "FAILED",
-                user_name: null,
-                created_at: null,
-                updated_at: null,
-                params: null,
+                ...shownTaskFields(() => null),
               },
+        ...NOTHING,
         previous_status: "EXECUTING",
         sequence: 1,
-        duration_seconds: null,
-        verdict: null,
-        previous_verdict: null,
-        threshold: null,
-        was_stuck: false,
-        recovered_from: null,
-        resolution: null,
-        resolved_by: null,
-        progress_ratio: null,
-        cause: null,
-        since: null,
-        muted: false,
-        muted_until: null,
-        url: null,
       },
     },
     body: part.body ?? JSON.stringify({ id }),
