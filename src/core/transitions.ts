@@ -1,5 +1,5 @@
 import { keyPart } from "./counts.ts";
-import { durationSeconds } from "./data.ts";
+import { durationSeconds, iso } from "./data.ts";
 import { type Draft, type Editable, edit, tell, tellClosing, tellOpening } from "./draft.ts";
 import { noteEnd } from "./ends.ts";
 import type { EventType } from "./event.ts";
@@ -43,6 +43,18 @@ export const isStale = (known: TaskState, seen: ObservedTask): boolean =>
   seen.updatedAt !== null &&
   seen.updatedAt < known.updatedAt;
 
+/**
+ * A task whose failure is closed and whose updated_at moved while the row says FAILED again: it ran and failed between
+ * two polls. An open failure needs no second event.
+ */
+const failedAgain = (known: TaskState, seen: ObservedTask): boolean =>
+  known.status === "FAILED" &&
+  seen.status === "FAILED" &&
+  known.failedAt === null &&
+  known.updatedAt !== null &&
+  seen.updatedAt !== null &&
+  seen.updatedAt > known.updatedAt;
+
 /** Takes what a sighting of a known task tells, and tells of a change of its status. */
 export function observe(draft: Draft, known: TaskState, seen: ObservedTask): void {
   if (!differs(known, seen, draft.rules.privacy)) return;
@@ -60,7 +72,9 @@ export function observe(draft: Draft, known: TaskState, seen: ObservedTask): voi
   const moved = from !== seen.status;
   copySighting(draft, task, seen, moved);
   if (moved) enter(draft, task, from, `status ${from} -> ${seen.status}`);
-  else if (isFinal(task.status)) noteEnd(draft, task);
+  else if (failedAgain(known, seen)) {
+    enter(draft, task, from, `failed again: updated_at moved to ${iso(seen.updatedAt)}`);
+  } else if (isFinal(task.status)) noteEnd(draft, task);
 }
 
 /** A scheduled task that did not start in time has started after all: from now on it is a task like any. */

@@ -4,6 +4,7 @@ import { apply } from "../../src/core/apply.ts";
 import type { Decision } from "../../src/core/decision.ts";
 import { judgeFailures, OPEN_FAILURES_CAP } from "../../src/core/failures.ts";
 import { discoverInstance, removeInstance } from "../../src/core/membership.ts";
+import type { InstanceState } from "../../src/core/state.ts";
 import type { ObservedTask } from "../../src/core/task.ts";
 import {
   DAY,
@@ -159,6 +160,62 @@ describe("an acknowledged failure", () => {
     expect(types(step.decision)).toEqual(["task.status_changed", "task.stuck"]);
     step = poll(step.state, [failed({ updatedAt: T0 + 1 })], { now: T0 + 2 * HOUR });
     expect(types(step.decision)).toEqual(["task.failed"]);
+  });
+});
+
+describe("a failed task whose updated_at moved without another status", () => {
+  const ack = (state: InstanceState) =>
+    apply(
+      state,
+      acknowledge(state, "f", { by: "ann", at: T0 + SECOND, reason: null }, rulesOf()) as Decision,
+    );
+  const first = poll(stateOf(), [failed()]);
+  const acknowledged = ack(first.state);
+  const later = failed({ updatedAt: T0 + MINUTE });
+
+  it("has failed again once its failure was acknowledged: it is told and is an open failure", () => {
+    const again = poll(acknowledged, [later], { now: T0 + HOUR });
+    expect(only(again.decision.events)).toMatchObject({
+      type: "task.failed",
+      webhooks: ["ops"],
+      data: {
+        previous_status: "FAILED",
+        reason: "failed again: updated_at moved to 2026-11-24T10:01:00.000Z",
+      },
+    });
+    expect(again.state.tasks.get("f")).toMatchObject({ failedAt: T0 + HOUR, acknowledged: null });
+    expect(again.decision.facts).toContainEqual(
+      expect.objectContaining({ kind: "transition", from: "FAILED", status: "FAILED" }),
+    );
+    expect(poll(again.state, [later], { now: T0 + 2 * HOUR }).decision.changed).toBe(false);
+  });
+
+  it("has failed again as well when its failure had expired or was made good, or when it failed before the first poll", () => {
+    const expired = apply(first.state, judgeFailures(first.state, rulesOf(), T0 + 8 * DAY));
+    const madeGood = poll(first.state, [failed(), success()]).state;
+    const baseline = poll(fresh(), [failed()]).state;
+    for (const state of [expired, madeGood, baseline]) {
+      expect(state.tasks.get("f")?.failedAt).toBeNull();
+      expect(types(poll(state, [later]).decision)).toEqual(["task.failed"]);
+    }
+  });
+
+  it("gets the id of the failure that a poll in between would have led to, and another one each time", () => {
+    const between = poll(acknowledged, [failed({ status: "EXECUTING", updatedAt: T0 + SECOND })]);
+    const seenToFail = poll(between.state, [later]).decision.events[0]?.id;
+    const again = poll(acknowledged, [later], { now: T0 + HOUR });
+    expect(only(again.decision.events).id).toBe(seenToFail);
+    expect(only(poll(acknowledged, [later], { now: T0 + DAY }).decision.events).id).toBe(seenToFail);
+    const third = poll(ack(again.state), [failed({ updatedAt: T0 + 2 * MINUTE })]);
+    expect(new Set([first, again, third].map(({ decision }) => decision.events[0]?.id)).size).toBe(3);
+  });
+
+  it("tells nothing new while its failure is open, and nothing when the time is older or was not known", () => {
+    expect(types(poll(first.state, [later]).decision)).toEqual([]);
+    expect(types(poll(acknowledged, [failed({ updatedAt: T0 - HOUR })]).decision)).toEqual([]);
+    expect(types(poll(acknowledged, [failed({ updatedAt: null })]).decision)).toEqual([]);
+    const undated = ack(poll(stateOf(), [failed({ updatedAt: null })]).state);
+    expect(types(poll(undated, [later]).decision)).toEqual([]);
   });
 });
 
