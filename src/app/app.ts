@@ -17,6 +17,7 @@ import type { Clock, Random } from "../ports/clock.ts";
 import type { Store } from "../ports/store.ts";
 import { type Emit, safeEmit } from "../ports/telemetry.ts";
 import { openStore, storeSettings } from "../store/open.ts";
+import { parseRedisUrl } from "../util/redis-url.ts";
 import { storeApi } from "./api.ts";
 import { CleanupStack } from "./cleanup-stack.ts";
 import { Engine } from "./engine.ts";
@@ -126,7 +127,7 @@ export class App {
     this.#metrics.collectDefaults();
     this.#preset(this.#loaded.config);
     await this.#listen(this.#loaded.config);
-    const store = await this.#openStore(this.#loaded.config);
+    const store = await this.#openStore();
     // It may have been reloaded while the store was away.
     const { config } = this.#loaded;
     this.#store = new ObservedStore(store, clock, this.#emit);
@@ -199,16 +200,18 @@ export class App {
     }
   }
 
-  async #openStore(config: Config): Promise<Store> {
+  async #openStore(): Promise<Store> {
     const { clock } = this.#options;
     const { signal } = this.#stopping;
-    const { store } = config;
+    // A reload may change the credentials, also while the store is away.
+    const current = () => storeSettings(this.#loaded.config.store);
+    const { kind } = this.#loaded.config.store;
     for (let told = false; ; told = true) {
       signal.throwIfAborted();
       try {
-        return await openStore(storeSettings(store), { exclusive: true, clock });
+        return await openStore(current(), { exclusive: true, clock, current });
       } catch (error) {
-        const mayPass = store.kind === "redis" && error instanceof StoreError && error.code === "unavailable";
+        const mayPass = kind === "redis" && error instanceof StoreError && error.code === "unavailable";
         if (!mayPass) throw error;
         if (!told) this.#emit({ kind: "store.down", error });
         await clock.sleep(STORE_AGAIN_MS, signal);
@@ -299,10 +302,9 @@ export class App {
 /** What cannot change while running. */
 function fixedProblems(before: Config, after: Config): readonly string[] {
   const fixed: readonly (readonly [string, (config: Config) => unknown])[] = [
-    ["store.url", ({ store }) => store.url],
-    ["store.username", ({ store }) => store.username],
-    ["store.password", ({ store }) => store.password],
-    ["store.tls", ({ store }) => store.tls],
+    ["store.url", storePlace],
+    // What is in it may change: each connection to Redis is made with the settings in force.
+    ["store.tls", ({ store }) => store.tls !== null],
     ["store.key_prefix", ({ store }) => store.key_prefix],
     ["store.shards", ({ store }) => store.shards],
     ["store.lease", ({ store }) => store.lease],
@@ -311,6 +313,13 @@ function fixedProblems(before: Config, after: Config): readonly string[] {
   return fixed
     .filter(([, pick]) => fingerprint(pick(before)) !== fingerprint(pick(after)))
     .map(([key]) => `${key} cannot change while the daemon runs: restart it`);
+}
+
+/** The URL without user and password, which may change. */
+function storePlace({ store }: Config): unknown {
+  if (store.kind === "sqlite") return store.url;
+  const place = parseRedisUrl(store.url.reveal());
+  return typeof place === "string" ? place : { ...place, username: null, password: null };
 }
 
 function changedKeys(before: Config, after: Config): readonly string[] {

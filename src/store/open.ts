@@ -22,6 +22,8 @@ export interface StoreRole {
   /** True for a daemon, false for a command beside it. */
   readonly exclusive: boolean;
   readonly clock: Clock;
+  /** Returns the settings in force: a connection that Redis loses is made again with their user, password and TLS. */
+  readonly current?: () => StoreSettings;
 }
 
 /** The settings as the configuration has them. */
@@ -47,6 +49,21 @@ export async function openStore(settings: StoreSettings, role: StoreRole): Promi
   }
   // Loaded only where it is used: the client costs memory that most installations need not pay.
   const { openRedis } = await import("./redis/store.ts");
-  const { username = null, password = null, tls = null } = settings;
-  return openRedis({ ...settings, username, password, tls, clock: role.clock });
+  return openRedis({
+    ...settings,
+    settings: () => redisSettings(role.current?.() ?? settings),
+    clock: role.clock,
+  });
 }
+
+const redisSettings = ({
+  url,
+  username = null,
+  password = null,
+  tls = null,
+}: StoreSettings): RedisSettings => ({
+  url,
+  username,
+  password,
+  tls,
+});

@@ -1,7 +1,9 @@
 import { expect, onTestFinished, test } from "vitest";
 import { DEMO_KEY, startSimulator } from "../../src/simulator/server.ts";
+import { Inbox } from "../support/inbox.ts";
+import { RedisServer } from "../support/redis.ts";
 import { RunningApp } from "../support/running-app.ts";
-import { projectOf, type RawConfig, watchConfig } from "../support/watch-config.ts";
+import { instancesOf, projectOf, type RawConfig, watchConfig } from "../support/watch-config.ts";
 import { polledAgain, sceneOf } from "./scene.ts";
 
 test("a reload that fails, or that changes what cannot change, leaves everything as it was and says so", async () => {
@@ -27,6 +29,46 @@ test("a reload that fails, or that changes what cannot change, leaves everything
 
   expect(await app.reload(config)).toEqual({ ok: true });
   expect(await successful()).toBe(1);
+});
+
+test("a password of Redis that is rotated holds up no other change, and is used for the next connection", async () => {
+  await using simulator = await startSimulator({
+    projects: [{ keys: [DEMO_KEY], instances: [{ name: "orders" }, { name: "billing" }] }],
+  });
+  await using redis = await RedisServer.start(["--requirepass", "old"]);
+  await using inbox = await Inbox.start();
+  const [orders, billing] = instancesOf(simulator);
+  const configOf = (password: string, instances: ReturnType<typeof instancesOf>) =>
+    watchConfig(simulator, inbox, {
+      store: { url: `redis://:${password}@127.0.0.1:${redis.port}`, password },
+      projects: [projectOf(simulator, { instances })],
+    });
+  await using app = await RunningApp.start(configOf("old", [orders!]));
+  await polledAgain(app, ["orders"]);
+  const admin = redis.client("old");
+  onTestFinished(() => admin.disconnect());
+  await admin.config("SET", "requirepass", "new");
+
+  expect(await app.reload(configOf("new", [orders!, billing!]))).toEqual({ ok: true });
+  await polledAgain(app, ["billing"]);
+  const lines = app.log.lines.length;
+  await admin.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
+  await polledAgain(app, ["orders", "billing"]);
+  const { task } = simulator.control.createTask(
+    { instance: "billing" },
+    { name: "resize", runs_for: 0, ends: "FAILED" },
+  );
+  await inbox.event("task.failed", ({ subject }) => subject === task);
+  expect(app.log.lines.slice(lines).filter(({ msg }) => String(msg).includes("password"))).toEqual([]);
+
+  const elsewhere = await app.reload({
+    ...configOf("new", [orders!]),
+    store: { url: "redis://127.0.0.1:1" },
+  });
+  expect(elsewhere).toMatchObject({
+    ok: false,
+    problems: [expect.stringMatching(/^store\.url cannot change/)],
+  });
 });
 
 test("an instance that was renamed leaves under the name that it had last", async () => {

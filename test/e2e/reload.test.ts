@@ -177,7 +177,6 @@ test("a wrong file changes nothing and is told with its places; what cannot chan
 
   const refused: readonly (readonly [RawConfig, RegExp])[] = [
     [{ store: { url: `sqlite:${folder.file("other.db")}` } }, /^store\.url cannot change while .*restart/],
-    [{ store: { ...store, password: "another" } }, /^store\.password cannot change while .*restart/],
     [{ store: { ...store, shards: 4 } }, /^store\.shards cannot change while .*restart/],
     [{ store: { ...store, lease: "20s" } }, /^store\.lease cannot change while .*restart/],
     [{ server: { ...server, listen: "127.0.0.1:1" } }, /^server\.listen cannot change while .*restart/],

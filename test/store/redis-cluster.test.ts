@@ -57,6 +57,26 @@ test("one master that is away costs the leases of its own shards alone", async (
   expect(await store.leases.free("a")).toEqual(all.filter((shard) => homes[shard] !== victim));
 });
 
+test("a password that changed while the cluster is open is used for the next connections", async () => {
+  const cluster = await startCluster();
+  onTestFinished(() => cluster[Symbol.asyncDispose]());
+  const settings = { url: cluster.url, keyPrefix: "t", shards: SHARDS };
+  let password: string | null = null;
+  const current = () => ({ ...settings, password });
+  const store = await openStore(settings, { exclusive: true, clock: systemClock, current });
+  onTestFinished(() => store.close());
+  for (const server of cluster.servers) {
+    const admin = server.client();
+    await admin.config("SET", "requirepass", "new");
+    await admin.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
+    admin.disconnect();
+  }
+  const free = () => store.leases.free("a").then((shards) => shards.length, String);
+  await expect.poll(free, { timeout: 20_000 }).toMatch(/password|Redis/);
+  password = "new";
+  await expect.poll(free, { timeout: 20_000 }).toBe(SHARDS);
+});
+
 test("a claim whose answer is lost is not made again behind the caller's back: all comes in time", async () => {
   const ports = await freePorts(3);
   const proxies = await Promise.all(ports.map((port) => TcpProxy.start(port)));

@@ -62,6 +62,22 @@ test("a wrong password is said so, and the right one from the URL or the setting
   await (await opened({ url: `redis://127.0.0.1:${port}`, password: "s3cr3t" })).ping();
 });
 
+test("a password that changed while the store is open is used for the next connection", async () => {
+  const redis = await server("--requirepass", "old");
+  const settings = { url: redis.url, keyPrefix: "trouble", shards: 4 };
+  let password = "old";
+  const current = () => ({ ...settings, password });
+  const store = await openStore(current(), { ...role, current });
+  onTestFinished(() => store.close());
+  const admin = redis.client("old");
+  onTestFinished(() => admin.disconnect());
+  await admin.config("SET", "requirepass", "new");
+  await admin.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
+  await expect.poll(() => codeOf(store.ping()), { timeout: 20_000 }).toBe("unavailable");
+  password = "new";
+  await eventually(() => store.ping());
+});
+
 test("a user that may do what docs/redis.md says, on keys of its prefix alone, is enough", async () => {
   const { port } = await server();
   const admin = new Redis(port, "127.0.0.1");
@@ -289,6 +305,20 @@ test("rediss:// checks the server by its CA and shows its own certificate", asyn
   expect(await codeOf(openStore({ url, tls: nameless, keyPrefix: "t", shards: 4 }, role))).toBe(
     "unavailable",
   );
+
+  // A certificate that is replaced while the store is open is used for the next connection.
+  const settings = { url, keyPrefix: "trouble", shards: 4 };
+  let certificate: { cert?: string; key?: string } = { cert: tls.cert, key: tls.key };
+  const current = () => ({ ...settings, tls: { ...nameless, ...certificate } });
+  const store = await openStore(current(), { ...role, current });
+  onTestFinished(() => store.close());
+  certificate = {};
+  const admin = redis.client();
+  onTestFinished(() => admin.disconnect());
+  await admin.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
+  await expect.poll(() => codeOf(store.ping()), { timeout: 20_000 }).toBe("unavailable");
+  certificate = { cert: tls.cert, key: tls.key };
+  await eventually(() => store.ping());
 }, 60_000);
 
 test("closing ends within a second, also while the server stands still", async () => {

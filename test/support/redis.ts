@@ -109,8 +109,8 @@ sentinel failover-timeout main 3000
   }
 
   /** A connection for the test itself, to be ended by it. */
-  client(): Redis {
-    return new Redis(this.port, "127.0.0.1");
+  client(password?: string): Redis {
+    return new Redis(this.port, "127.0.0.1", password === undefined ? {} : { password });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

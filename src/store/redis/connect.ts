@@ -1,7 +1,7 @@
 import { Cluster, Redis, type RedisOptions } from "ioredis";
 import { StoreError, UsageError } from "../../errors.ts";
 import type { Clock } from "../../ports/clock.ts";
-import { parseRedisUrl } from "../../util/redis-url.ts";
+import { parseRedisUrl, type RedisUrl } from "../../util/redis-url.ts";
 import { storeError } from "./errors.ts";
 
 export interface RedisSettings {
@@ -26,9 +26,10 @@ const LONGEST_RECONNECT_WAIT_MS = 2_000;
 
 /**
  * Connects, or rejects with a StoreError within a few seconds. Once connected, it reconnects by itself; meanwhile
- * commands fail at once, because nobody is served by a queue of writes whose time has passed.
+ * commands fail at once, because nobody is served by a queue of writes whose time has passed. Each connection is made
+ * with the user, password and certificates that `settings` returns then. The servers are those that it returns first.
  */
-export async function connect(settings: RedisSettings, clock: Clock): Promise<Client> {
+export async function connect(settings: () => RedisSettings, clock: Clock): Promise<Client> {
   const client = createClient(settings);
   // Each failed command tells its caller; without a listener the first lost connection would end the process. While
   // connecting, this is where the reason is told: the rejection only says that the connection is closed.
@@ -57,14 +58,9 @@ async function ready(client: Client): Promise<void> {
   await client.ping();
 }
 
-function createClient(settings: RedisSettings): Client {
-  const parsed = parseRedisUrl(settings.url);
-  if (typeof parsed === "string") throw new UsageError(`store.url: allowed is ${parsed}`);
-  const { scheme, username, password, hosts, db, master } = parsed;
-  const secure = scheme === "rediss" || settings.tls !== null;
-  const tls = secure
-    ? Object.fromEntries(Object.entries(settings.tls ?? {}).filter(([, value]) => value !== null))
-    : null;
+function createClient(settings: () => RedisSettings): Client {
+  const { url } = settings();
+  const { scheme, hosts, db, master } = parsed(url);
   const common = {
     lazyConnect: true,
     // The newer one, which nothing here needs, begins with a command that managed servers of version 5 do not know.
@@ -78,32 +74,65 @@ function createClient(settings: RedisSettings): Client {
     retryStrategy: (times: number) => Math.min(times * 100, LONGEST_RECONNECT_WAIT_MS),
     // After a failover the old master answers as a replica: look anew where the master is.
     reconnectOnError: (error: Error) => error.message.startsWith("READONLY"),
-    ...orNothing("username", settings.username ?? username),
-    ...orNothing("password", settings.password ?? password),
-    ...(tls ? { tls } : {}),
+    ...access(settings()),
   } satisfies RedisOptions;
   const [first = { host: "127.0.0.1", port: 6379 }] = hosts;
   if (scheme === "redis+cluster") {
-    return new Cluster([...hosts], {
+    const cluster = new Cluster([...hosts], {
       lazyConnect: true,
       enableOfflineQueue: false,
       redisOptions: common,
       slotsRefreshTimeout: CONNECT_MS,
       clusterRetryStrategy: (times: number) => Math.min(times * 100, LONGEST_RECONNECT_WAIT_MS),
       // Without this, certificates would be checked against the addresses that the cluster tells of itself.
-      ...(tls ? { dnsLookup: asItIs } : {}),
+      ...("tls" in common ? { dnsLookup: asItIs } : {}),
     });
+    // The cluster makes a new node for each new connection, and tells of it before the node connects.
+    return cluster.on("+node", (node: Redis) => void readAtConnect(node, settings));
   }
   if (scheme === "redis+sentinel") {
-    return new Redis({
+    const sentinel = new Redis({
       ...common,
       sentinels: [...hosts],
       name: master,
       sentinelRetryStrategy: (times: number) => Math.min(times * 100, LONGEST_RECONNECT_WAIT_MS),
-      ...(tls ? { sentinelTLS: tls, enableTLSForSentinelMode: true } : {}),
+      ...("tls" in common ? { sentinelTLS: common.tls, enableTLSForSentinelMode: true } : {}),
     });
+    return readAtConnect(sentinel, settings);
   }
-  return new Redis({ ...common, ...first, db });
+  return readAtConnect(new Redis({ ...common, ...first, db }), settings);
+}
+
+type Access = Pick<RedisOptions, "username" | "password" | "tls">;
+
+/** What may change from one connection to the next. */
+function access({ url, username, password, tls }: RedisSettings): Access {
+  const inUrl = parsed(url);
+  return {
+    ...orNothing("username", username ?? inUrl.username),
+    ...orNothing("password", password ?? inUrl.password),
+    ...(tls !== null || inUrl.scheme === "rediss"
+      ? { tls: Object.fromEntries(Object.entries(tls ?? {}).filter(([, value]) => value !== null)) }
+      : {}),
+  };
+}
+
+/** The client reads its options whenever it connects, and copies them for the connections that it makes beside. */
+function readAtConnect(client: Redis, settings: () => RedisSettings): Redis {
+  const readTls = { enumerable: true, get: () => access(settings()).tls };
+  Object.defineProperties(client.options, {
+    username: { enumerable: true, get: () => access(settings()).username },
+    password: { enumerable: true, get: () => access(settings()).password ?? null },
+    ...(client.options.tls ? { tls: readTls } : {}),
+    ...(client.options.sentinelTLS ? { sentinelTLS: readTls } : {}),
+  });
+  return client;
+}
+
+function parsed(url: string): RedisUrl {
+  const result = parseRedisUrl(url);
+  if (typeof result === "string") throw new UsageError(`store.url: allowed is ${result}`);
+  return result;
 }
 
 /**

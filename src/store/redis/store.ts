@@ -16,7 +16,9 @@ import { redisState } from "./state.ts";
 const LAYOUT = 1;
 const QUIT_MS = 500;
 
-export interface RedisStoreOptions extends RedisSettings {
+export interface RedisStoreOptions {
+  /** Called for each connection. */
+  readonly settings: () => RedisSettings;
   readonly keyPrefix: string;
   readonly shards: number;
   readonly clock: Clock;
@@ -24,7 +26,7 @@ export interface RedisStoreOptions extends RedisSettings {
 
 /** Rejects with StoreError: `unavailable`, `mismatch`, `newer`, `full`; with UsageError for a URL that is none. */
 export async function openRedis(options: RedisStoreOptions): Promise<Store> {
-  const client = await connect(options, options.clock);
+  const client = await connect(options.settings, options.clock);
   try {
     const keys = new Keys(options.keyPrefix);
     await checkLayout(client, keys, options.shards);
