@@ -3,7 +3,7 @@ import { compileMatch } from "../config/match.ts";
 import { taskUrl } from "../core/data.ts";
 import type { EventProject, InstanceName } from "../core/event.ts";
 import { spell } from "../core/reason.ts";
-import { type InstanceState, instanceKey } from "../core/state.ts";
+import { type Condition, type InstanceState, instanceKey } from "../core/state.ts";
 import { type Reading, read } from "../outbox/formats/reading.ts";
 import type { StoredEvent } from "../ports/store.ts";
 import { clean } from "../util/clean.ts";
@@ -59,8 +59,8 @@ type Kind = keyof typeof KINDS;
 /** What one webhook is to be alerted of, by its `events` and `match`. */
 export interface AlertMaker {
   /**
-   * Open failures, stuck tasks, and that the instance cannot be reached. What maintenance holds back is not there until
-   * its window ends.
+   * Open failures, stuck tasks, and that the instance cannot be reached. What begins in a maintenance window is not
+   * there until the window ends. What was announced before it stays, also when a verdict changes in the window.
    */
   lasting(sight: Sight): readonly Alert[];
   /** What was over with an event; null for nothing. It begins with its end: when it did is not in the event. */
@@ -86,13 +86,15 @@ export function alertMaker(
       const alerts: Alert[] = [];
       for (const task of state.tasks.values()) {
         const { failedAt, verdict } = task;
-        if (task.muted !== null || (failedAt === null && verdict === null)) continue;
+        if (failedAt === null && verdict === null) continue;
+        const isAnnounced = (condition: Condition) =>
+          task.muted === null || task.muted.announced === condition;
         const what = `Task ${task.name} (${task.id}) on ${on}`;
-        if (failedAt !== null) {
+        if (failedAt !== null && isAnnounced("failure")) {
           const description = `${what} failed: no later task of that name succeeded and nobody acknowledged it.`;
           alerts.push(...made("failed", sight, task, failedAt, description));
         }
-        if (verdict !== null && task.acknowledged === null) {
+        if (verdict !== null && task.acknowledged === null && isAnnounced("stuck")) {
           const description = `${what} is stuck: ${verdict.kind}, over ${spell(verdict.threshold.seconds)}.`;
           alerts.push(...made("stuck", sight, task, verdict.since, description));
         }
@@ -116,12 +118,12 @@ export function alertMaker(
   };
 }
 
-/** What was never announced has no end to tell. */
+/** What was never announced has no end to tell. A failure in a maintenance window ends an announced verdict all the same. */
 function endedBy({ type, recoveredFrom, wasStuck, muted }: Reading): Kind | null {
+  if (type === "task.failed") return wasStuck ? "stuck" : null;
   if (muted) return null;
   if (type === "task.recovered" && recoveredFrom === "failure") return "failed";
   if (type === "task.recovered" && recoveredFrom === "stuck") return "stuck";
-  if (type === "task.failed") return wasStuck ? "stuck" : null;
   return type === "instance.reachable" || type === "instance.removed" ? "unreachable" : null;
 }
 

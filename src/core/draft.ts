@@ -5,7 +5,7 @@ import { type EventType, eventId, type Resolution, type TaskwatchEvent } from ".
 import { spell } from "./reason.ts";
 import { inform, route } from "./routing.ts";
 import type { Rules } from "./rules.ts";
-import type { InstanceRecord, InstanceState, MutedOpening, TaskState } from "./state.ts";
+import type { Condition, InstanceRecord, InstanceState, MutedOpening, TaskState } from "./state.ts";
 
 export type Editable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -114,20 +114,28 @@ export function tell(draft: Draft, task: Editable<TaskState>, telling: Telling):
 }
 
 /**
- * Tells the beginning of an incident, or its next stage (a change of verdict, a stuck task that failed). Under
- * maintenance it is recorded only, and remembered: it is sent when the window ends, if it still holds.
+ * Tells the beginning of an incident, or its next stage (a change of verdict, a stuck task that failed).
+ * Under maintenance it is recorded only, and remembered: it is sent when the window ends, if it still holds.
+ * @param before The condition that the incident was open for until now; null where it begins.
  */
-export function tellOpening(draft: Draft, task: Editable<TaskState>, telling: Telling): void {
+export function tellOpening(
+  draft: Draft,
+  task: Editable<TaskState>,
+  before: Condition | null,
+  telling: Telling,
+): void {
   const until = draft.rules.mutedUntil(draft.now, task);
   const detail = until === null ? telling.detail : { ...telling.detail, muted: true };
   const event = tell(draft, task, { ...telling, detail });
-  task.muted = until === null ? null : { eventId: event.id, sequence: task.sequence, until };
+  const announced = task.muted === null ? before : task.muted.announced;
+  task.muted = until === null ? null : { eventId: event.id, sequence: task.sequence, until, announced };
   task.informed = inform(task.informed, event.webhooks);
 }
 
-export type Closing =
-  | { readonly from: "failure"; readonly resolution: Resolution }
-  | { readonly from: "stuck"; readonly resolution: Resolution };
+export interface Closing {
+  readonly from: Condition;
+  readonly resolution: Resolution;
+}
 
 /**
  * Tells the end of an incident, to whoever wants it and to whoever was sent the beginning. One that began and
@@ -139,7 +147,7 @@ export function tellClosing(
   closing: Closing,
   detail: EventDetail,
 ): void {
-  const unannounced = task.muted !== null && task.informed.length === 0;
+  const unannounced = task.muted !== null && task.muted.announced === null;
   tell(draft, task, {
     type: "task.recovered",
     happening: `recovered:${closing.from}:${closing.resolution}`,

@@ -199,7 +199,8 @@ function fall(
     since: iso(since),
     muted: until !== null,
   });
-  const muted: MutedOpening | null = until === null ? null : { eventId: event.id, sequence: 0, until };
+  const muted: MutedOpening | null =
+    until === null ? null : { eventId: event.id, sequence: 0, until, announced: null };
   const unreachable: Unreachable = { since, at: scope.now, cause, informed: event.webhooks, muted };
   return { changed: true, record: { ...record, counts, unreachable }, events: [event] };
 }

@@ -91,11 +91,17 @@ export interface ScheduledTask {
   readonly createdAt: number | null;
 }
 
+/** What opens an incident of a task and lasts until it is resolved. */
+export const CONDITIONS = ["failure", "stuck"] as const;
+export type Condition = (typeof CONDITIONS)[number];
+
 /** An opening that happened in a maintenance window. It is sent under the same id if it still holds afterwards. */
 export interface MutedOpening {
   readonly eventId: string;
   readonly sequence: number;
   readonly until: number;
+  /** What the incident was announced as before the window, which then holds back its later stages alone; null: nothing. */
+  readonly announced: Condition | null;
 }
 
 export interface Unreachable {

@@ -151,9 +151,10 @@ export function enter(draft: Draft, task: Editable<TaskState>, from: string | nu
   const happening = `${type.slice("task.".length)}:${keyPart(status)}`;
   if (status === "FAILED") {
     // A stuck task that fails goes on with its incident: whoever was told of the verdict stays informed.
+    const before = task.failedAt !== null ? "failure" : wasStuck ? "stuck" : null;
     task.failedAt = draft.now;
     task.acknowledged = null;
-    tellOpening(draft, task, { type, happening, detail });
+    tellOpening(draft, task, before, { type, happening, detail });
   } else {
     tell(draft, task, { type, happening, detail });
   }

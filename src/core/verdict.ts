@@ -117,7 +117,7 @@ export function applyJudgement(
     if (task.muted !== null || draft.rules.mutedUntil(draft.now, task) !== null) return;
     const copy = edit(draft, task);
     copy.verdict = { ...before, announcedAt: draft.now };
-    tellOpening(draft, copy, {
+    tellOpening(draft, copy, "stuck", {
       type: "task.stuck",
       happening: `stuck:${kind}`,
       detail: {
@@ -132,7 +132,7 @@ export function applyJudgement(
   const copy = edit(draft, task);
   copy.verdict = { kind, since: draft.now, threshold, announcedAt: draft.now };
   const reason = `${kind}: ${explain(task, judgement, draft)}`;
-  tellOpening(draft, copy, {
+  tellOpening(draft, copy, before === null ? null : "stuck", {
     type: "task.stuck",
     happening: `stuck:${kind}`,
     detail: {

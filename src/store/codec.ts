@@ -1,6 +1,7 @@
 import { CAUSES } from "../core/cause.ts";
 import {
   type Acknowledgement,
+  CONDITIONS,
   type InstanceRecord,
   isOpenTask,
   type MutedOpening,
@@ -248,8 +249,17 @@ function mutedOf(fields: Fields, key: string): MutedOpening {
     eventId: textOf(muted, "eventId"),
     sequence: numberOf(muted, "sequence"),
     until: numberOf(muted, "until"),
+    announced: announcedOf(muted, textsOf(fields, "informed")),
   };
 }
+
+/** Version 1 did not keep it: whoever was informed in a window had heard of a verdict before it. */
+function announcedOf(muted: Fields, informed: readonly string[]): MutedOpening["announced"] {
+  if (get(muted, "announced") !== undefined) return orNull(muted, "announced", conditionOf);
+  return informed.length > 0 ? "stuck" : null;
+}
+
+const conditionOf = (fields: Fields, key: string) => oneOf(fields, key, CONDITIONS);
 
 function unreachableOf(fields: Fields, key: string): Unreachable {
   const unreachable = fieldsOf(get(fields, key), key);

@@ -4,7 +4,7 @@ import { LASTS_MS, Ledger, postable } from "../../src/alerting/ledger.ts";
 import type { WebhookConfig } from "../../src/config/config.ts";
 import { MATCH_ALL } from "../../src/config/match.ts";
 import { EVENT_TYPES, type EventData, type EventType } from "../../src/core/event.ts";
-import type { TaskState } from "../../src/core/state.ts";
+import type { Condition, TaskState } from "../../src/core/state.ts";
 import { record, T0, task } from "../observe/views.ts";
 import { BROKEN, event, taskNamed } from "../outbox/formats/samples.ts";
 
@@ -18,7 +18,7 @@ const VERDICT = {
   threshold: THRESHOLD,
   announcedAt: T0 - 5,
 } as const;
-const MUTED = { eventId: "evt_1", sequence: 1, until: T0 + 1 };
+const MUTED = { eventId: "evt_1", sequence: 1, until: T0 + 1, announced: null };
 const DOWN = { since: T0 - 7, at: T0 - 3, cause: "timeout", informed: [], muted: null } as const;
 
 const failed = (over: Partial<TaskState> = {}) => task({ status: "FAILED", failedAt: T0 - 9, ...over });
@@ -92,6 +92,16 @@ describe("what lasts on an instance", () => {
   test("is not told while maintenance holds it back", () => {
     const tasks = [failed({ id: "f", muted: MUTED }), stuck({ id: "s", muted: MUTED })];
     expect(namesOf(sight(tasks, { unreachable: { ...DOWN, muted: MUTED } }))).toEqual([]);
+  });
+
+  test("goes on in maintenance where it was announced before, whatever the verdict is by now", () => {
+    const announced = (condition: Condition) => ({ ...MUTED, announced: condition });
+    const tasks = [
+      stuck({ id: "s", muted: announced("stuck") }),
+      failed({ id: "f", muted: announced("failure") }),
+      failed({ id: "was stuck", muted: announced("stuck") }),
+    ];
+    expect(namesOf(sight(tasks))).toEqual(["DmsTaskStuck s", "DmsTaskFailed f"]);
   });
 
   test("goes to a webhook by its events and its match", () => {
@@ -205,6 +215,7 @@ describe("an event tells what is over with it", () => {
     ))
       expect(over(type)).toBeUndefined();
     expect(over("task.recovered", { recovered_from: "failure", muted: true })).toBeUndefined();
+    expect(over("task.failed", { was_stuck: true, muted: true })?.alertname).toBe("DmsTaskStuck");
     for (const { body } of BROKEN)
       expect(maker.overWith({ id: "e", type: "task.recovered", time: T0, body })).toBeNull();
   });

@@ -104,7 +104,7 @@ describe("when the window ends", () => {
     const now = T0 + MINUTE;
     const ended = new Date(now).toISOString();
     expect(only(poll(state, [failed], { now }).decision.events).data.muted_until).toBe(ended);
-    const held = { eventId: "e", sequence: 0, until: END };
+    const held = { eventId: "e", sequence: 0, until: END, announced: null };
     const down = stateOf([], {
       unreachable: { since: T0, at: T0, cause: "timeout", informed: [], muted: held },
     });

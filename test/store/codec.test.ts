@@ -23,6 +23,17 @@ test("a task that version 1 wrote, without the id of its user, is read", () => {
   expect(decodeTask("t", JSON.stringify({ v: 1, ...kept }))).toEqual(before);
 });
 
+test("an opening that version 1 held back is read as announced before where somebody was informed", () => {
+  for (const [informed, announced] of [
+    [["ops"], "stuck"],
+    [[], null],
+  ] as const) {
+    const muted = { eventId: "e", sequence: 2, until: 3 };
+    const kept = JSON.parse(encodeTask(task("t", { informed })));
+    expect(decodeTask("t", JSON.stringify({ ...kept, muted })).muted).toEqual({ ...muted, announced });
+  }
+});
+
 test("a task that is over takes little room", () => {
   const over = task("t", { createdAt: 1, updatedAt: 2, counts: { "succeeded:SUCCESS": 1 } });
   expect(encodeTask(over).length).toBeLessThan(160);

@@ -96,7 +96,7 @@ export const fullRecord = (): InstanceRecord =>
       at: T0 + 2,
       cause: "timeout",
       informed: ["ops", "__proto__"],
-      muted: { eventId: "evt_m", sequence: 0, until: T0 + 9 },
+      muted: { eventId: "evt_m", sequence: 0, until: T0 + 9, announced: null },
     },
     counts: counts([
       ["instance:unreachable", 2],
@@ -159,7 +159,7 @@ export const fullTask = (id: string): TaskState =>
     executed: true,
     unlisted: true,
     progress: { ratio: 0, since: T0 },
-    muted: { eventId: "evt_x", sequence: 3, until: T0 + 1 },
+    muted: { eventId: "evt_x", sequence: 3, until: T0 + 1, announced: "stuck" },
   });
 
 /** An object with own properties of these names, whatever they are. */
