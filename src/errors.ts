@@ -1,4 +1,4 @@
-import type { Cause } from "./core/cause.ts";
+import type { Cause, CloudAnswer } from "./core/cause.ts";
 
 /** A call to the cloud that did not give an answer to use. `message` is safe to log: secrets are taken out. */
 export class CloudError extends Error {
@@ -30,6 +30,12 @@ export class CloudError extends Error {
     this.code = detail.code ?? null;
     this.requestId = detail.requestId ?? null;
     this.retryAfter = detail.retryAfter ?? null;
+  }
+
+  /** Null where nothing identifies the answer, or there was none. */
+  get answer(): CloudAnswer | null {
+    const { code: errorCode, requestId } = this;
+    return errorCode === null && requestId === null ? null : { errorCode, requestId };
   }
 }
 

@@ -4,7 +4,7 @@ import type { InstanceRecord } from "../core/state.ts";
 import { scheduledRate } from "../poll/asks.ts";
 import type { PollProject } from "../poll/target.ts";
 import { scheduleInForce } from "../poll/watched.ts";
-import { countTasks } from "../views/instance.ts";
+import { countTasks, unreachableJson } from "../views/instance.ts";
 import type { ProjectJson, StatusJson } from "../views/status.ts";
 import type { Engine } from "./engine.ts";
 import type { KnownInstance, Whole } from "./whole.ts";
@@ -77,7 +77,7 @@ function projectJson(
     id: poll?.id ?? null,
     region,
     instances: instances.length,
-    unreachable: unreachable && { since: iso(unreachable.since), cause: unreachable.cause },
+    unreachable: unreachable && unreachableJson(unreachable),
     credentials_valid: poll?.gate.key.valid ?? null,
     last_complete_poll_at: iso(polled.at(-1) ?? null),
     oldest_complete_poll_at: iso(polled[0] ?? null),

@@ -30,7 +30,12 @@ async function completed(list: (window: Window) => Promise<Listing>, whole: List
     return joined(whole.window, [whole, ...halves], halves);
   } catch (error) {
     if (!(error instanceof CloudError)) throw error;
-    return { ...joined(whole.window, [whole, ...halves], [whole]), gap: error.message, cause: error.reason };
+    return {
+      ...joined(whole.window, [whole, ...halves], [whole]),
+      gap: error.message,
+      cause: error.reason,
+      answer: error.answer,
+    };
   }
 }
 
@@ -51,6 +56,7 @@ function joined(window: Window, all: readonly Listing[], covering: readonly List
     complete: open === undefined,
     gap: open?.gap ?? null,
     cause: open?.cause ?? null,
+    answer: open?.answer ?? null,
     window,
     cloudNow: Math.max(...all.map(({ cloudNow }) => cloudNow)),
   };

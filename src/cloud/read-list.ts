@@ -1,4 +1,4 @@
-import type { Cause } from "../core/cause.ts";
+import type { Cause, CloudAnswer } from "../core/cause.ts";
 import { CloudError } from "../errors.ts";
 import { refusesPageSize } from "./classify.ts";
 import { Gathered, rowKey, sameRows } from "./gathered.ts";
@@ -38,7 +38,12 @@ export interface ListResult<T> {
   readonly items: readonly T[];
   readonly malformed: readonly { readonly id: string | null; readonly problem: string }[];
   /** Null: everything that was in the list throughout is in `items` or `malformed`. */
-  readonly gap: { readonly cause: Cause; readonly problem: string } | null;
+  readonly gap: {
+    readonly cause: Cause;
+    readonly problem: string;
+    /** Of the call that failed. */
+    readonly answer: CloudAnswer | null;
+  } | null;
   /** Of the first page: what was added later may not show. */
   readonly cloudNow: number;
 }
@@ -64,9 +69,9 @@ export async function readList<T extends Listed>(request: ListRequest<T>): Promi
   try {
     if (!reader.endsAt(first)) await reader.rest(first);
   } catch (error) {
-    if (error instanceof Gap || error instanceof CloudError) {
-      gap = { cause: error.reason, problem: error.message };
-    } else throw error;
+    if (!(error instanceof Gap || error instanceof CloudError)) throw error;
+    const answer = error instanceof CloudError ? error.answer : null;
+    gap = { cause: error.reason, problem: error.message, answer };
   }
   return { items: gathered.items, malformed: gathered.malformed, gap, cloudNow: first.cloudNow };
 }

@@ -184,6 +184,7 @@ const listingOf = (
   complete: gap === null,
   gap: gap?.problem ?? null,
   cause: gap?.cause ?? null,
+  answer: gap?.answer ?? null,
   window,
   cloudNow,
 });
@@ -196,8 +197,13 @@ function pageOf<T>(answer: JsonAnswer, decoded: RowPage<T> | undefined, expected
 }
 
 function wholeOnly<T>(result: ListResult<T>, what: string): readonly T[] {
-  if (result.gap)
-    throw new CloudError(result.gap.cause, `${what} were not listed whole: ${result.gap.problem}`);
+  const { gap } = result;
+  if (gap) {
+    throw new CloudError(gap.cause, `${what} were not listed whole: ${gap.problem}`, {
+      code: gap.answer?.errorCode ?? null,
+      requestId: gap.answer?.requestId ?? null,
+    });
+  }
   return result.items;
 }
 

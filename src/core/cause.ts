@@ -16,5 +16,12 @@ export const CAUSES = [
 
 export type Cause = (typeof CAUSES)[number];
 
+/** What identifies the cloud's answer that gave a cause, for a support case. */
+export interface CloudAnswer {
+  /** The cloud's own code, such as `APIGW.0301`. */
+  readonly errorCode: string | null;
+  readonly requestId: string | null;
+}
+
 /** Causes that say something about one instance only, and never about its project. */
 export const INSTANCE_ONLY_CAUSES: ReadonlySet<Cause> = new Set(["not_found", "permission_denied"]);

@@ -1,4 +1,4 @@
-import { type Cause, INSTANCE_ONLY_CAUSES } from "./cause.ts";
+import { type Cause, type CloudAnswer, INSTANCE_ONLY_CAUSES } from "./cause.ts";
 import { count } from "./counts.ts";
 import { type EventDetail, instanceData, iso, projectData } from "./data.ts";
 import { mutedUntilOf } from "./draft.ts";
@@ -15,6 +15,7 @@ export interface Streak {
   readonly since: number;
   /** Of the last one. */
   readonly cause: Cause;
+  readonly answer: CloudAnswer | null;
 }
 
 /** The record to go on with; it and the events are written together when `changed`. */
@@ -48,7 +49,7 @@ export function instanceHealth(
   if (record.unreachable !== null) return projectDown ? unchanged(record) : release(record, scope);
   if (projectDown || !isDown(streak, now)) return unchanged(record);
   const reason = `${streak.count} polls in a row failed: ${streak.cause}`;
-  return fall(record, scope, streak.cause, streak.since, reason);
+  return fall(record, scope, streak, reason);
 }
 
 /** By time alone: sends the unreachability of an instance that maintenance held back, once the window is over. */
@@ -142,11 +143,15 @@ export function tallyProject(
 /** What the health of a project needs of the rules. `mutedUntil` judges windows that match the project as a whole. */
 export type ProjectRules = Pick<Rules, "project" | "webhooks" | "externalUrl" | "mutedUntil">;
 
-/** Reachability of a project. `record` is that of its pseudo-instance, whose `instanceId` is empty. */
+/**
+ * Reachability of a project. `record` is that of its pseudo-instance, whose `instanceId` is empty. `answers`: for each
+ * cause, an answer that gave it; those that only other replicas got are missing.
+ */
 export function projectHealth(
   record: InstanceRecord,
   rules: ProjectRules,
   tally: ProjectTally,
+  answers: ReadonlyMap<Cause, CloudAnswer>,
   now: number,
 ): HealthDecision {
   const scope: Scope = { kind: "project", rules, now };
@@ -158,7 +163,7 @@ export function projectHealth(
     cause === "credentials_rejected"
       ? "the credentials are refused"
       : `${failing} of ${tally.total} instances fail: ${cause}`;
-  return fall(record, scope, cause, now, reason);
+  return fall(record, scope, { cause, answer: answers.get(cause) ?? null, since: now }, reason);
 }
 
 type Scope =
@@ -185,23 +190,29 @@ function make(
   return { counts, event: { id, type, time: scope.now, data, webhooks } };
 }
 
+/** Why and since when, as events tell it. */
+const causeDetail = ({ cause, answer, since }: Omit<Streak, "count">) => ({
+  cause,
+  error_code: answer?.errorCode ?? null,
+  request_id: answer?.requestId ?? null,
+  since: iso(since),
+});
+
 function fall(
   record: InstanceRecord,
   scope: Scope,
-  cause: Cause,
-  since: number,
+  { cause, answer, since }: Omit<Streak, "count">,
   reason: string,
 ): HealthDecision {
   const until = scope.rules.mutedUntil(scope.now, null);
   const { counts, event } = make(record, scope, "unreachable", {
     reason,
-    cause,
-    since: iso(since),
+    ...causeDetail({ cause, answer, since }),
     muted: until !== null,
   });
   const muted: MutedOpening | null =
     until === null ? null : { eventId: event.id, sequence: 0, until, announced: null };
-  const unreachable: Unreachable = { since, at: scope.now, cause, informed: event.webhooks, muted };
+  const unreachable: Unreachable = { since, at: scope.now, cause, answer, informed: event.webhooks, muted };
   return { changed: true, record: { ...record, counts, unreachable }, events: [event] };
 }
 
@@ -209,15 +220,14 @@ function fall(
 function recover(record: InstanceRecord, scope: Scope, reason: string): HealthDecision {
   const { unreachable } = record;
   if (unreachable === null) return unchanged(record);
-  const { cause, since, informed, muted } = unreachable;
+  const { since, informed, muted } = unreachable;
   const { counts, event } = make(
     record,
     scope,
     "reachable",
     {
       reason: `${reason}, after ${spell((scope.now - since) / 1000)}`,
-      cause,
-      since: iso(since),
+      ...causeDetail(unreachable),
       muted: muted !== null,
     },
     informed,
@@ -229,7 +239,7 @@ function recover(record: InstanceRecord, scope: Scope, reason: string): HealthDe
 function release(record: InstanceRecord, scope: Scope): HealthDecision {
   const { unreachable } = record;
   if (unreachable === null || unreachable.muted === null) return unchanged(record);
-  const { muted, cause, since } = unreachable;
+  const { muted, cause } = unreachable;
   const until = scope.rules.mutedUntil(scope.now, null);
   if (until !== null) {
     if (until <= muted.until) return unchanged(record);
@@ -242,8 +252,7 @@ function release(record: InstanceRecord, scope: Scope): HealthDecision {
   const type = `${scope.kind}.unreachable` as const satisfies EventType;
   const data = dataOf(scope, {
     reason: `still unreachable (${cause}) after maintenance`,
-    cause,
-    since: iso(since),
+    ...causeDetail(unreachable),
     muted_until: mutedUntilOf(muted, scope.now),
   });
   const webhooks = route(scope.rules.webhooks, { type, data });

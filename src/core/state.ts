@@ -1,4 +1,4 @@
-import type { Cause } from "./cause.ts";
+import type { Cause, CloudAnswer } from "./cause.ts";
 import { type Engine, isOpen } from "./task.ts";
 import type { TaskFields } from "./task-fields.ts";
 
@@ -110,6 +110,8 @@ export interface Unreachable {
   /** Local time of the commit that said so. */
   readonly at: number;
   readonly cause: Cause;
+  /** That gave the cause; null where there was none, and in records of version 1. */
+  readonly answer: CloudAnswer | null;
   readonly informed: readonly string[];
   readonly muted: MutedOpening | null;
 }

@@ -1,4 +1,4 @@
-import type { Cause } from "./cause.ts";
+import type { Cause, CloudAnswer } from "./cause.ts";
 import type { TaskFields } from "./task-fields.ts";
 
 /** The seven statuses that the cloud documents. The set is open: any other text is a status too, and not final. */
@@ -52,6 +52,8 @@ export interface Listing {
   readonly gap: string | null;
   /** The gap as one of the closed set: that of the call that failed, or `bad_response` where paging did not add up. */
   readonly cause: Cause | null;
+  /** Of the call that failed; null where none did. */
+  readonly answer: CloudAnswer | null;
   readonly window: Window;
   /** The cloud's clock when it answered, from the Date header; the local clock where there was none. */
   readonly cloudNow: number;

@@ -1,3 +1,4 @@
+import type { CloudAnswer } from "../core/cause.ts";
 import { CloudError } from "../errors.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Notes } from "../ports/store.ts";
@@ -14,6 +15,8 @@ interface KeyNote {
   /** Wall clock, epoch milliseconds: it must hold through restarts. */
   readonly at: number;
   readonly cause: RefusalCause;
+  /** Of a refusal: the answer that it came with. */
+  readonly answer: CloudAnswer | null;
 }
 
 export type RefusalCause = "credentials_rejected" | "clock_skew";
@@ -30,7 +33,8 @@ export interface Refusal {
   readonly retryAt: number;
 }
 
-type Report = (verdict: KeyVerdict) => void;
+/** @param answer the cloud's, where it refused */
+type Report = (verdict: KeyVerdict, answer?: CloudAnswer | null) => void;
 
 /**
  * The lock of one set of credentials, shared through the store by every project and replica that uses it. Until the
@@ -43,7 +47,8 @@ export class KeyGuard {
    * What `enter` resolves with once the credentials were accepted, for callers that need not wait then. When another
    * call was refused meanwhile, that this one was let in is of the time before.
    */
-  readonly reporter: Report = (verdict) => void (refuses(verdict) && this.#settle(verdict));
+  readonly reporter: Report = (verdict, answer = null) =>
+    void (refuses(verdict) && this.#settle(verdict, answer));
   readonly #notes: Notes;
   readonly #clock: Clock;
   readonly #onChange: (refusal: Refusal | null) => void;
@@ -71,9 +76,8 @@ export class KeyGuard {
   /** What is known while they are not valid. */
   get refusal(): Refusal | null {
     if (this.#known?.state !== "refused") return null;
-    const { cause, at } = this.#known;
-    const error = new CloudError(cause, "the cloud refused the credentials");
-    return { error, retryAt: at + RETRY_REFUSED_MS };
+    const error = refusalError(this.#known, "the cloud refused the credentials");
+    return { error, retryAt: this.#known.at + RETRY_REFUSED_MS };
   }
 
   get accepted(): boolean {
@@ -109,7 +113,7 @@ export class KeyGuard {
         end();
         return report;
       }
-      return (verdict) => void this.#settle(verdict).finally(end);
+      return (verdict, answer = null) => void this.#settle(verdict, answer).finally(end);
     } catch (error) {
       end();
       throw error;
@@ -127,7 +131,7 @@ export class KeyGuard {
         this.#renewed = false;
         return "trial";
       }
-      if (note?.state === "refused" && this.#recent(note, RETRY_REFUSED_MS)) throw stopped(note.cause);
+      if (note?.state === "refused" && this.#recent(note, RETRY_REFUSED_MS)) throw stopped(note);
       if (note?.state === "trying" && this.#recent(note, TRIAL_MS)) {
         await this.#clock.sleep(ASK_AGAIN_MS, signal);
         continue;
@@ -150,13 +154,13 @@ export class KeyGuard {
   }
 
   /** Never rejects: the caller has its answer from the cloud and nothing more to do here. */
-  async #settle(verdict: KeyVerdict): Promise<void> {
+  async #settle(verdict: KeyVerdict, answer: CloudAnswer | null): Promise<void> {
     if (verdict === "accepted" && this.#known?.state === "accepted") return;
     const unsaid = verdict === "unclear" || verdict === "renewed";
     this.#renewed = verdict === "renewed" && this.#known?.state === "refused";
     // An answer that does not say it gives a first trial back; after a refusal the next one waits all the same.
     if (unsaid && this.#known?.state !== "trying") return;
-    const note = unsaid ? null : this.#note(verdict);
+    const note = unsaid ? null : this.#note(verdict, answer);
     this.#untold = note;
     this.#learn(note);
     try {
@@ -190,11 +194,11 @@ export class KeyGuard {
     if (this.valid !== wasValid) this.#onChange(this.refusal);
   }
 
-  #note(verdict: "accepted" | "trying" | RefusalCause): KeyNote {
+  #note(verdict: "accepted" | "trying" | RefusalCause, answer: CloudAnswer | null = null): KeyNote {
     const at = this.#clock.now();
     if (verdict === "accepted" || verdict === "trying")
-      return { state: verdict, at, cause: "credentials_rejected" };
-    return { state: "refused", at, cause: verdict };
+      return { state: verdict, at, cause: "credentials_rejected", answer: null };
+    return { state: "refused", at, cause: verdict, answer };
   }
 
   /** A time in the future is a clock that was set back: it must not lock for hours. */
@@ -211,21 +215,29 @@ export class KeyGuard {
 const refuses = (verdict: KeyVerdict): verdict is RefusalCause =>
   verdict === "credentials_rejected" || verdict === "clock_skew";
 
-function stopped(cause: RefusalCause): CloudError {
-  return new CloudError(
-    cause,
-    "no call was made: the cloud refused these credentials less than five minutes ago",
-  );
-}
+const refusalError = ({ cause, answer }: KeyNote, message: string): CloudError =>
+  new CloudError(cause, message, { code: answer?.errorCode ?? null, requestId: answer?.requestId ?? null });
+
+const stopped = (note: KeyNote): CloudError =>
+  refusalError(note, "no call was made: the cloud refused these credentials less than five minutes ago");
 
 /** Null for anything that is not such a note: then the credentials are unknown. */
 function parse(text: string): KeyNote | null {
   try {
-    const { state, at, cause } = JSON.parse(text) as Partial<KeyNote>;
+    const { state, at, cause, answer } = JSON.parse(text) as Partial<KeyNote>;
     if (typeof at !== "number" || !Number.isFinite(at)) return null;
     if (state !== "accepted" && state !== "trying" && state !== "refused") return null;
-    return { state, at, cause: cause === "clock_skew" ? cause : "credentials_rejected" };
+    return {
+      state,
+      at,
+      cause: cause === "clock_skew" ? cause : "credentials_rejected",
+      answer: answer
+        ? { errorCode: textOrNull(answer.errorCode), requestId: textOrNull(answer.requestId) }
+        : null,
+    };
   } catch {
     return null;
   }
 }
+
+const textOrNull = (value: unknown): string | null => (typeof value === "string" ? value : null);

@@ -1,5 +1,5 @@
 import { backoff } from "../core/backoff.ts";
-import type { Cause } from "../core/cause.ts";
+import type { Cause, CloudAnswer } from "../core/cause.ts";
 import type { TaskwatchEvent } from "../core/event.ts";
 import { discoverInstance } from "../core/membership.ts";
 import { CloudError, StoreError } from "../errors.ts";
@@ -260,7 +260,8 @@ export class Poller {
     if (trouble === null) watched.streak = null;
     else {
       const { count = 0, since = now } = watched.streak ?? {};
-      watched.streak = { count: count + 1, since, cause: trouble.cause ?? "bad_response" };
+      const { cause, answer } = trouble;
+      watched.streak = { count: count + 1, since, cause: cause ?? "bad_response", answer };
     }
     const throttled =
       trouble?.cause === "throttled" ||
@@ -315,8 +316,6 @@ export class Poller {
   }
 }
 
-const causeOf = (failure: unknown): Cause | null => (failure instanceof CloudError ? failure.reason : null);
-
 /** How a poll ended: what it saw, and what went wrong before, in it or after it; null for nothing. */
 interface Ended {
   readonly result: CycleResult | null;
@@ -327,15 +326,24 @@ interface Ended {
 const callsOf = (result: CycleResult | null): number =>
   1 + (result?.asked.calls ?? 0) + (result?.asked.scheduledAsked ? 1 : 0);
 
-/** Why a poll is no success; null if it is one. `cause` is null for what is not the cloud's. */
-function troubleOf({
-  result,
-  failure,
-}: Ended): { readonly cause: Cause | null; readonly error: unknown } | null {
-  if (!result || failure !== null) return { cause: causeOf(failure), error: failure };
+interface Trouble {
+  /** Null for what is not the cloud's. */
+  readonly cause: Cause | null;
+  readonly answer: CloudAnswer | null;
+  readonly error: unknown;
+}
+
+/** Why a poll is no success; null if it is one. */
+function troubleOf({ result, failure }: Ended): Trouble | null {
+  if (!result || failure !== null) return troubleBy(failure);
   const { listing, asked } = result;
-  if (!listing.complete) return { cause: listing.cause, error: listing.gap };
+  if (!listing.complete) return { cause: listing.cause, answer: listing.answer, error: listing.gap };
   // An open task that the listing does not show is known by its id alone.
   const missed = asked.failures.find(({ operation }) => operation === "show_task");
-  return missed ? { cause: missed.error.reason, error: missed.error } : null;
+  return missed ? troubleBy(missed.error) : null;
 }
+
+const troubleBy = (error: unknown): Trouble =>
+  error instanceof CloudError
+    ? { cause: error.reason, answer: error.answer, error }
+    : { cause: null, answer: null, error };

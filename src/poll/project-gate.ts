@@ -1,3 +1,4 @@
+import type { CloudAnswer } from "../core/cause.ts";
 import type { CloudError } from "../errors.ts";
 import type { CallGate, CallOutcome, Operation, Report } from "../ports/call-gate.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -55,9 +56,9 @@ export class ProjectGate implements CallGate {
     return this.#report(operation, await this.key.enter(signal));
   }
 
-  #report(operation: Operation, tellKey: (verdict: KeyVerdict) => void): Report {
+  #report(operation: Operation, tellKey: (verdict: KeyVerdict, answer?: CloudAnswer | null) => void): Report {
     return (outcome) => {
-      tellKey(keyVerdict(operation, outcome));
+      tellKey(keyVerdict(operation, outcome), outcome.error?.answer ?? null);
       if (outcome.error?.reason === "throttled") {
         this.pacer.throttled();
         this.#emit({ kind: "api.throttled", project: this.#project });

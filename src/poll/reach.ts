@@ -1,3 +1,4 @@
+import type { Cause, CloudAnswer } from "../core/cause.ts";
 import type { Decision } from "../core/decision.ts";
 import type { TaskwatchEvent } from "../core/event.ts";
 import { isExpired, judgeFailures } from "../core/failures.ts";
@@ -119,7 +120,8 @@ export class Reach {
       if (!home || (total === 0 && down)) continue;
       if (!counted.near && !down) continue;
       const state = known ?? fresh(newRecord(project.id, { id: "", name: project.name, engine: "kafka" }));
-      const health = projectHealth(state.record, project.rules, counted.tally, now);
+      const answers = answersOf(project, ours.get(project.id) ?? []);
+      const health = projectHealth(state.record, project.rules, counted.tally, answers, now);
       if (!health.changed || !(await this.#commit(home, key, state, outcomeOf(health)))) continue;
       this.#tellProject(project, state, health, counted.tally.total, now);
     }
@@ -195,6 +197,16 @@ function isDue({ record, tasks }: InstanceState, rules: Rules, now: number): boo
 
 const byProject = (watched: Iterable<Watched>): ReadonlyMap<string, readonly Watched[]> =>
   Map.groupBy(watched, (each) => each.target.project.id);
+
+/** For each cause for which something fails here, an answer that gave it. */
+function answersOf({ gate }: PollProject, watched: readonly Watched[]): ReadonlyMap<Cause, CloudAnswer> {
+  const refused = gate.key.refusal?.error;
+  const known = [
+    ...watched.map(({ streak }) => streak),
+    refused && { cause: "credentials_rejected" as const, answer: refused.answer },
+  ];
+  return new Map(known.flatMap((each) => (each?.answer ? [[each.cause, each.answer] as const] : [])));
+}
 
 /** Refused, or refused when last heard of and not accepted since. */
 const refusesKey = ({ gate: { key } }: PollProject, down: Unreachable | null): boolean =>

@@ -1,4 +1,4 @@
-import { CAUSES } from "../core/cause.ts";
+import { CAUSES, type CloudAnswer } from "../core/cause.ts";
 import {
   type Acknowledgement,
   CONDITIONS,
@@ -268,9 +268,15 @@ function unreachableOf(fields: Fields, key: string): Unreachable {
     // Records that were written before this was kept.
     at: orNull(unreachable, "at", numberOf) ?? numberOf(unreachable, "since"),
     cause: oneOf(unreachable, "cause", CAUSES),
+    answer: orNull(unreachable, "answer", answerOf),
     informed: textsOf(unreachable, "informed"),
     muted: orNull(unreachable, "muted", mutedOf),
   };
+}
+
+function answerOf(fields: Fields, key: string): CloudAnswer {
+  const answer = fieldsOf(get(fields, key), key);
+  return { errorCode: orNull(answer, "errorCode", textOf), requestId: orNull(answer, "requestId", textOf) };
 }
 
 function scheduledOf(item: unknown): ScheduledTask {

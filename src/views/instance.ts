@@ -1,7 +1,7 @@
 import type { Cause } from "../core/cause.ts";
 import { iso } from "../core/data.ts";
 import type { InstanceName } from "../core/event.ts";
-import { type InstanceRecord, isOpenTask, type TaskState } from "../core/state.ts";
+import { type InstanceRecord, isOpenTask, type TaskState, type Unreachable } from "../core/state.ts";
 
 export interface TaskCounts {
   readonly open: number;
@@ -9,6 +9,21 @@ export interface TaskCounts {
   /** Open failures. */
   readonly failed: number;
 }
+
+/** Of an instance or a project: since when, why, and the cloud's answer that said so. Public interface. */
+export interface UnreachableJson {
+  readonly since: string | null;
+  readonly cause: Cause;
+  readonly error_code: string | null;
+  readonly request_id: string | null;
+}
+
+export const unreachableJson = ({ since, cause, answer }: Unreachable): UnreachableJson => ({
+  since: iso(since),
+  cause,
+  error_code: answer?.errorCode ?? null,
+  request_id: answer?.requestId ?? null,
+});
 
 /** Public interface. */
 export interface InstanceJson {
@@ -20,7 +35,7 @@ export interface InstanceJson {
   readonly discovered: boolean;
   /** Null before the first poll was complete or failed for good. */
   readonly reachable: boolean | null;
-  readonly unreachable: { readonly since: string | null; readonly cause: Cause } | null;
+  readonly unreachable: UnreachableJson | null;
   /** When the last complete poll began, as far as its owner has written it down: every ten seconds. */
   readonly last_complete_poll_at: string | null;
   /** Of the schedule in force; null where nobody polls it. */
@@ -60,7 +75,7 @@ export function instanceJson(
     watched: settings !== null,
     discovered: settings?.discovered ?? record.discovered,
     reachable: unreachable !== null ? false : baselineAt === null ? null : true,
-    unreachable: unreachable && { since: iso(unreachable.since), cause: unreachable.cause },
+    unreachable: unreachable && unreachableJson(unreachable),
     last_complete_poll_at: iso(lastCompleteAt),
     poll_interval_seconds: settings?.intervalSeconds ?? null,
     maintenance_until: iso(settings?.maintenanceUntil ?? null),

@@ -1,5 +1,4 @@
-import type { Cause } from "../core/cause.ts";
-import type { TaskCounts } from "./instance.ts";
+import type { TaskCounts, UnreachableJson } from "./instance.ts";
 
 /** The monitor's own health. Public interface. */
 export interface StatusJson {
@@ -40,7 +39,7 @@ export interface ProjectJson {
   readonly region: string;
   /** Watched. */
   readonly instances: number;
-  readonly unreachable: { readonly since: string | null; readonly cause: Cause } | null;
+  readonly unreachable: UnreachableJson | null;
   /** False from a refusal until they are accepted again; null before the store answers. */
   readonly credentials_valid: boolean | null;
   /** Of its instances, the one that was polled last and the one that waits longest. */

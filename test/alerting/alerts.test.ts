@@ -19,7 +19,14 @@ const VERDICT = {
   announcedAt: T0 - 5,
 } as const;
 const MUTED = { eventId: "evt_1", sequence: 1, until: T0 + 1, announced: null };
-const DOWN = { since: T0 - 7, at: T0 - 3, cause: "timeout", informed: [], muted: null } as const;
+const DOWN = {
+  since: T0 - 7,
+  at: T0 - 3,
+  cause: "timeout",
+  answer: null,
+  informed: [],
+  muted: null,
+} as const;
 
 const failed = (over: Partial<TaskState> = {}) => task({ status: "FAILED", failedAt: T0 - 9, ...over });
 const stuck = (over: Partial<TaskState> = {}) => task({ verdict: VERDICT, ...over });

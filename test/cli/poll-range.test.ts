@@ -29,6 +29,7 @@ function capped(cap: number, asked: Window[] = []) {
       complete,
       gap: complete ? null : `the list was not read to its end`,
       cause: complete ? null : "bad_response",
+      answer: null,
       window,
       cloudNow: window.to,
     };

@@ -356,12 +356,15 @@ test("an error on a later page leaves a part with its cause; one on the first pa
     let calls = 0;
     return (query) =>
       ++calls === call
-        ? Promise.reject(new CloudError("throttled", "answered 429", { status: 429 }))
+        ? Promise.reject(
+            new CloudError("throttled", "answered 429", { code: "APIGW.0308", requestId: "5df1" }),
+          )
         : server.fetch(query);
   };
   const part = await new Reader().read(failAt(2));
   expect(part.items.length).toBe(100);
-  expect(part.gap).toEqual({ cause: "throttled", problem: "answered 429" });
+  const answer = { errorCode: "APIGW.0308", requestId: "5df1" };
+  expect(part.gap).toEqual({ cause: "throttled", problem: "answered 429", answer });
   await expect(new Reader().read(failAt(1))).rejects.toMatchObject({ reason: "throttled" });
 });
 

@@ -20,7 +20,7 @@ describe("the id", () => {
       const down = instanceHealth(
         again.record,
         rulesOf(),
-        { count: 3, since: T0 - 5 * MINUTE, cause: "timeout" },
+        { count: 3, since: T0 - 5 * MINUTE, cause: "timeout", answer: null },
         false,
         T0,
       ).events;
@@ -33,6 +33,17 @@ describe("the id", () => {
     expect(new Set(all).size).toBe(all.length);
     expect(removed(1)).toEqual(removed(1));
     expect(eventId("p1", "i1", "8abf", "failed:FAILED", 1, 0)).toBe("evt_3c7f11912620a3245ad9a0fb54844d40");
+  });
+
+  it("does not depend on the request that told", () => {
+    const idBy = (requestId: string | null) => {
+      const answer = { errorCode: null, requestId };
+      const streak = { count: 3, since: T0 - 5 * MINUTE, cause: "server_error", answer } as const;
+      const { id, data } = only(instanceHealth(recordOf(), rulesOf(), streak, false, T0).events);
+      expect(data.request_id).toBe(requestId);
+      return id;
+    };
+    expect(new Set([idBy("5df1"), idBy("6ea2"), idBy(null)]).size).toBe(1);
   });
 });
 
@@ -59,7 +70,7 @@ describe("the CloudEvent", () => {
   });
 
   it("of an instance has no subject, and task and sequence null", () => {
-    const streak = { count: 3, since: T0 - 5 * MINUTE, cause: "timeout" } as const;
+    const streak = { count: 3, since: T0 - 5 * MINUTE, cause: "timeout", answer: null } as const;
     const event = only(instanceHealth(recordOf(), rulesOf(), streak, false, T0).events);
     const body = JSON.parse(cloudEvent(event));
     expect(body).not.toHaveProperty("subject");

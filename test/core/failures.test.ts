@@ -236,7 +236,7 @@ describe("an instance that is removed", () => {
 
   it("tells those who heard that it was unreachable", () => {
     const state = stateOf([], {
-      unreachable: { since: T0, at: T0, cause: "timeout", informed: ["ops"], muted: null },
+      unreachable: { since: T0, at: T0, cause: "timeout", answer: null, informed: ["ops"], muted: null },
     });
     expect(only(removeInstance(state, rulesOf(), T0).events).webhooks).toEqual(["ops"]);
   });

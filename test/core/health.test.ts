@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Cause } from "../../src/core/cause.ts";
+import type { Cause, CloudAnswer } from "../../src/core/cause.ts";
 import {
   countInstances,
   instanceHealth,
@@ -11,10 +11,14 @@ import {
 import { DAY, HOUR, MINUTE, only, recordOf, rulesOf, T0, webhook } from "./support.ts";
 
 const rules = rulesOf();
+/** Of the cloud, when it failed. */
+const ANSWER = { errorCode: "DMS.00500000", requestId: "5df1" };
+const TOLD = { error_code: "DMS.00500000", request_id: "5df1" };
 const streak = (count: number, minutes: number, cause: Cause = "timeout"): Streak => ({
   count,
   since: T0 - minutes * MINUTE,
   cause,
+  answer: ANSWER,
 });
 
 describe("an instance", () => {
@@ -39,6 +43,7 @@ describe("an instance", () => {
       task: null,
       sequence: null,
       cause: "timeout",
+      ...TOLD,
       since: new Date(T0 - 2 * MINUTE).toISOString(),
       instance: { id: "i1" },
     });
@@ -54,7 +59,7 @@ describe("an instance", () => {
     expect(only(up.events)).toMatchObject({
       type: "instance.reachable",
       webhooks: ["ops"],
-      data: { cause: "timeout" },
+      data: { cause: "timeout", ...TOLD },
     });
     expect(instanceHealth(up.record, rules, null, false, T0 + HOUR).changed).toBe(false);
     const again = instanceHealth(up.record, rules, streak(3, 2), false, T0);
@@ -108,7 +113,7 @@ describe("a project is unreachable", () => {
     );
   const down = streak(3, 3);
   const failing = streak(1, 0);
-  const before = { since: T0, at: T0, cause: "timeout", informed: [], muted: null } as const;
+  const before = { since: T0, at: T0, cause: "timeout", answer: null, informed: [], muted: null } as const;
 
   it("by instances that are down; those on their way there make it near", () => {
     expect(tallyProject([count(down, failing, failing, null)], 4, false, null)).toEqual({
@@ -144,18 +149,26 @@ describe("a project is unreachable", () => {
   };
   const good = { total: 3, failingByCause: new Map<Cause, number>(), credentialsRefused: false };
 
+  const ANSWERS = new Map<Cause, CloudAnswer>([["timeout", ANSWER]]);
+
   it("with one event, and reachable with another", () => {
-    const down = projectHealth(record, rules, bad, T0);
+    const down = projectHealth(record, rules, bad, ANSWERS, T0);
     expect(only(down.events)).toMatchObject({
       type: "project.unreachable",
-      data: { reason: "3 of 3 instances fail: timeout", instance: null, task: null, cause: "timeout" },
+      data: {
+        reason: "3 of 3 instances fail: timeout",
+        instance: null,
+        task: null,
+        cause: "timeout",
+        ...TOLD,
+      },
     });
     const refused = { ...bad, credentialsRefused: true };
-    expect(projectHealth(down.record, rules, refused, T0 + 1).changed).toBe(false);
-    const up = projectHealth(down.record, rules, good, T0 + MINUTE);
-    expect(only(up.events).type).toBe("project.reachable");
+    expect(projectHealth(down.record, rules, refused, ANSWERS, T0 + 1).changed).toBe(false);
+    const up = projectHealth(down.record, rules, good, ANSWERS, T0 + MINUTE);
+    expect(only(up.events)).toMatchObject({ type: "project.reachable", data: TOLD });
     expect(up.record.unreachable).toBeNull();
-    expect(projectHealth(up.record, rules, good, T0 + MINUTE).changed).toBe(false);
+    expect(projectHealth(up.record, rules, good, ANSWERS, T0 + MINUTE).changed).toBe(false);
   });
 });
 

@@ -106,7 +106,7 @@ describe("when the window ends", () => {
     expect(only(poll(state, [failed], { now }).decision.events).data.muted_until).toBe(ended);
     const held = { eventId: "e", sequence: 0, until: END, announced: null };
     const down = stateOf([], {
-      unreachable: { since: T0, at: T0, cause: "timeout", informed: [], muted: held },
+      unreachable: { since: T0, at: T0, cause: "timeout", answer: null, informed: [], muted: held },
     });
     expect(only(releaseInstance(down.record, rulesOf(), now).events).data.muted_until).toBe(ended);
   });

@@ -159,6 +159,7 @@ export function inputOf(
         complete,
         gap: complete ? null : "page 2 failed",
         cause: complete ? null : "timeout",
+        answer: null,
         window: {
           from: cloudNow - (deep ? rules.window.maxLookback : rules.window.lookback),
           to: cloudNow + MINUTE,
@@ -209,4 +210,13 @@ export const wholeListing = (
   tasks: readonly ObservedTask[],
   window: Listing["window"],
   cloudNow: number,
-): Listing => ({ tasks, malformed: [], complete: true, gap: null, cause: null, window, cloudNow });
+): Listing => ({
+  tasks,
+  malformed: [],
+  complete: true,
+  gap: null,
+  cause: null,
+  answer: null,
+  window,
+  cloudNow,
+});

@@ -99,7 +99,9 @@ test("an unreachable instance is 0, and the record of the project itself is no i
   show(
     view({
       up: false,
-      record: record({ unreachable: { since: T0, at: T0, cause: "timeout", informed: [], muted: null } }),
+      record: record({
+        unreachable: { since: T0, at: T0, cause: "timeout", answer: null, informed: [], muted: null },
+      }),
     }),
     view({ record: record({ instanceId: "" }) }),
   );

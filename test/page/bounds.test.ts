@@ -79,7 +79,10 @@ test("thousands of instances and tasks stay a page that is read: the pressing on
     instance(7, { last_complete_poll_at: at(3600) }),
     instance(8, { reachable: null, last_complete_poll_at: null }),
   ];
-  const down = instance(9, { unreachable: { since: at(900), cause: "timeout" }, reachable: false });
+  const down = instance(9, {
+    unreachable: { since: at(900), cause: "timeout", error_code: null, request_id: null },
+    reachable: false,
+  });
   const instances = [...Array.from({ length: 5_000 }, (_, index) => instance(100 + index)), ...late, down];
   const tasks = Array.from({ length: 5_000 }, (_, index) => task(index));
   const { status, body } = await statusPage(apiOf(instances, tasks), NOW);
@@ -99,7 +102,10 @@ test("thousands of instances and tasks stay a page that is read: the pressing on
 test("while the monitor does not see or tell something, the page says so first", async () => {
   const instances = [
     instance(1, { last_complete_poll_at: at(3600) }),
-    instance(2, { unreachable: { since: at(900), cause: "permission_denied" }, reachable: false }),
+    instance(2, {
+      unreachable: { since: at(900), cause: "permission_denied", error_code: null, request_id: null },
+      reachable: false,
+    }),
   ];
   const webhook = (name: string, state: string, dead_letters = 0) => ({
     name,

@@ -78,6 +78,7 @@ async function scene() {
         complete,
         gap: complete ? null : "page 2 failed",
         cause: complete ? null : "timeout",
+        answer: null,
         window,
         cloudNow: clock.now(),
       }),

@@ -108,7 +108,7 @@ async function scene(...counts: readonly number[]) {
           for (const each of watched.filter(({ target }) => !unpolled(target.instanceId))) {
             each.up = !fails(each);
             const { count, since } = each.streak ?? { count: 0, since: now };
-            each.streak = each.up ? null : { count: count + 1, since, cause: "server_error" };
+            each.streak = each.up ? null : { count: count + 1, since, cause: "server_error", answer: null };
             await reach.judge(each, null, now);
           }
         }

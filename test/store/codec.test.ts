@@ -34,6 +34,13 @@ test("an opening that version 1 held back is read as announced before where some
   }
 });
 
+test("a record of an unreachable instance that version 1 wrote, without the cloud's answer, is read", () => {
+  const full = fullRecord();
+  const before = { ...full, unreachable: { ...full.unreachable!, answer: null } };
+  const { answer: _later, ...unreachable } = before.unreachable;
+  expect(decodeRecord("k", JSON.stringify({ v: 1, ...before, unreachable }), before)).toEqual(before);
+});
+
 test("a task that is over takes little room", () => {
   const over = task("t", { createdAt: 1, updatedAt: 2, counts: { "succeeded:SUCCESS": 1 } });
   expect(encodeTask(over).length).toBeLessThan(160);

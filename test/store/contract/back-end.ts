@@ -95,6 +95,7 @@ export const fullRecord = (): InstanceRecord =>
       since: T0,
       at: T0 + 2,
       cause: "timeout",
+      answer: { errorCode: "DMS.00500000", requestId: "5df1" },
       informed: ["ops", "__proto__"],
       muted: { eventId: "evt_m", sequence: 0, until: T0 + 9, announced: null },
     },
