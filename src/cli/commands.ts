@@ -42,6 +42,9 @@ export function commandLine(io: Io, end: (code: ExitCode) => void): Command {
       "after",
       "\nExit codes: 0 done; 1 failed while running; 2 usage or configuration wrong; 3 (poll, tasks) a failed or stuck task was found.",
     );
+  cli.hook("preAction", (_, command) => {
+    if (command !== run) io.hangup.end();
+  });
   const on = <T>(command: Command, act: Act<T>): Command =>
     command.action(async () => end(await act(command.optsWithGlobals() as T, command.processedArgs)));
 

@@ -1,3 +1,5 @@
+import type { Hangups } from "../platform/signals.ts";
+
 /** What a command may see and touch of the process around it. */
 export interface Io {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -10,8 +12,8 @@ export interface Io {
   readonly progress: ((text: string) => void) | null;
   /** Aborted by the first SIGTERM or SIGINT. */
   readonly signal: AbortSignal;
-  /** Calls back on each SIGHUP. */
-  readonly onHangup: (listener: () => void) => void;
+  /** What SIGHUP does: `run` reloads, every other command ends. */
+  readonly hangup: Hangups;
 }
 
 /** 0 done, 1 failed while running, 2 usage or configuration wrong, 3 a failed or stuck task was found. */

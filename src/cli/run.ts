@@ -31,8 +31,8 @@ export async function run(args: ConfigArgs, io: Io): Promise<ExitCode> {
     if (io.signal.aborted) stop();
     else io.signal.addEventListener("abort", stop, { once: true });
   });
-  // From the beginning: a start may wait long for a store, and a signal that nobody takes would end the process.
-  io.onHangup(() => void reload());
+  // Before the start, which may wait long for a store.
+  io.hangup.listen(() => void reload());
   await app.start();
   const watching = watchFiles({
     files: () => app.files,

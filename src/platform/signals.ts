@@ -16,3 +16,34 @@ export function stopSignal(): AbortSignal {
   }
   return stop.signal;
 }
+
+/** What the process does on SIGHUP. */
+export interface Hangups {
+  /** Calls back on each SIGHUP, and at once where one came before. */
+  readonly listen: (listener: () => void) => void;
+  /** Lets SIGHUP end the process, as it ends other programs whose terminal closes; also one that came before. */
+  readonly end: () => void;
+}
+
+/** Remembers a SIGHUP from now on, until it is known what it means: a signal without a handler ends the process. */
+export function hangups(): Hangups {
+  let remembered = false;
+  let listener = (): void => {
+    remembered = true;
+  };
+  const received = (): void => listener();
+  process.on("SIGHUP", received);
+  return {
+    listen(given) {
+      listener = given;
+      if (remembered) given();
+    },
+    end() {
+      // One that has arrived already reaches its handler before this.
+      setImmediate(() => {
+        process.off("SIGHUP", received);
+        if (remembered) process.kill(process.pid, "SIGHUP");
+      });
+    },
+  };
+}

@@ -2,12 +2,8 @@ import { expect, test } from "vitest";
 import { startSimulator } from "../../src/simulator/server.ts";
 import { BIN } from "../support/cli.ts";
 import { Daemon, Folder } from "../support/daemon.ts";
+import { TOO_OLD } from "../support/older-node.ts";
 import { watchConfig } from "../support/watch-config.ts";
-
-/** Makes the program believe that it was started by a Node.js that is too old for it. */
-const TOO_OLD = `data:text/javascript,${encodeURIComponent(
-  'Object.defineProperty(process, "versions", { value: { ...process.versions, node: "20.0.0" } })',
-)}`;
 
 test("started by an older Node.js it runs on the one it brings along, and ends with the process that was started", async () => {
   await using folder = await Folder.create();

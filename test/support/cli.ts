@@ -70,7 +70,7 @@ export async function runOnTerminal(
     width: null,
     progress,
     signal: new AbortController().signal,
-    onHangup: () => {},
+    hangup: { listen: () => {}, end: () => {} },
   });
   return { code, stdout, stderr };
 }

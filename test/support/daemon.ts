@@ -62,10 +62,13 @@ export class Daemon implements AsyncDisposable {
     configPath: string | null,
     env: Readonly<Record<string, string>> = {},
     launcher: Launcher = [PROGRAM],
+    subcommand = "run",
   ) {
     this.#group = launcher === "npm";
     const [command, args] =
-      launcher === "npm" ? ["npm", ["start", "--silent", "--"]] : [process.execPath, [...launcher, "run"]];
+      launcher === "npm"
+        ? ["npm", ["start", "--silent", "--"]]
+        : [process.execPath, [...launcher, subcommand]];
     const config = configPath === null ? [] : ["--config", configPath];
     this.#child = spawn(command, [...args, ...config], {
       cwd: ROOT,
