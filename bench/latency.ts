@@ -5,7 +5,7 @@ import { text } from "node:stream/consumers";
 import { parseArgs } from "node:util";
 import { FleetDaemon } from "./support/fleet-daemon.ts";
 import { Processes } from "./support/processes.ts";
-import { quantile, report } from "./support/report.ts";
+import { quantile, report, sleep } from "./support/report.ts";
 
 /*
  * From the listing that shows a failure to the webhook request on the wire: the daemon as a process of its own polls
@@ -15,8 +15,8 @@ const { values: args } = parseArgs({
   options: {
     instances: { type: "string", default: "1000" },
     every: { type: "string", default: "10" },
-    seconds: { type: "string", default: "60" },
-    warm: { type: "string", default: "25" },
+    seconds: { type: "string", default: "40" },
+    warm: { type: "string", default: "20" },
   },
 });
 const instances = Number(args.instances);
@@ -102,7 +102,6 @@ const child = daemon.start({
   webhooks: [{ name: "ops", url: urlOf(receiver), events: ["task.failed"] }],
 });
 await daemon.ready(child, performance.now());
-const sleep = (seconds: number) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 await sleep(Number(args.warm));
 measuring = true;
 await sleep(Number(args.seconds));
@@ -117,8 +116,9 @@ report(
     {
       what: "latency",
       measured: `p50 ${ms(0.5)}, p95 ${ms(0.95)}, p99 ${ms(0.99)}, most ${ms(1)}, of ${latencies.length} failures; ${shown.size} not told`,
-      reach: "p99 < 100 ms",
-      holds: p99 < 100 && shown.size === 0,
+      value: p99,
+      reach: "p99 < 30 ms",
+      holds: p99 < 30 && shown.size === 0,
     },
   ],
 );

@@ -13,7 +13,7 @@ import { type Figure, median, report } from "./support/report.ts";
 const { values: args } = parseArgs({
   options: {
     instances: { type: "string", default: "10000" },
-    times: { type: "string", default: "5" },
+    times: { type: "string", default: "3" },
   },
 });
 const instances = Number(args.instances);
@@ -52,6 +52,7 @@ async function measure(name: string, urlOf: (daemon: FleetDaemon) => string): Pr
   return {
     what: `ready, ${name}`,
     measured: `median ${seconds.toFixed(2)} s of ${times.length} starts, ${Math.min(...times).toFixed(2)} to ${Math.max(...times).toFixed(2)} s; all in /metrics after ${median(shown).toFixed(2)} s`,
+    value: seconds,
     reach: "within 2 s",
     holds: seconds < 2,
   };

@@ -52,7 +52,7 @@ export class CloudProcess {
         })),
       }),
     );
-    const line = await processes.firstLine(["simulate", "--listen", "127.0.0.1:0", "--scenario", file]);
+    const line = await processes.simulator(["--listen", "127.0.0.1:0", "--scenario", file]);
     return new CloudProcess(/listening on (\S+)/.exec(line)?.[1] ?? "", projects);
   }
 

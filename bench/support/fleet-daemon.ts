@@ -1,6 +1,6 @@
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePort } from "../../test/support/free-port.ts";
@@ -27,14 +27,26 @@ export class FleetDaemon implements AsyncDisposable {
     return new FleetDaemon(await freePort());
   }
 
+  get #loopFile(): string {
+    return join(this.folder, "loop");
+  }
+
   get sqlite(): string {
     return `sqlite:${join(this.folder, "taskwatch.db")}`;
   }
 
-  start(config: RawConfig): ChildProcess {
+  /** @param watch whether to count how long the event loop is held: see `held` */
+  start(config: RawConfig, watch = false): ChildProcess {
     const whole = { server: { listen: this.#listen }, log: { level: "warn" }, ...config };
     writeFileSync(this.#file, JSON.stringify(whole));
-    return this.processes.program(["run", "--config", this.#file]);
+    return this.processes.daemon(["run", "--config", this.#file], watch ? this.#loopFile : null);
+  }
+
+  /** The longest that the event loop was held in each second since `from`, a Date.now(), in milliseconds. */
+  held(from: number): readonly number[] {
+    const lines = readFileSync(this.#loopFile, "utf8").trim().split("\n");
+    const readings = lines.map((line) => line.split(" ").map(Number));
+    return readings.filter(([at = 0]) => at >= from + 1_000).map(([, ms = 0]) => ms);
   }
 
   /** Milliseconds from `from` until it is ready. Rejects when it ends before. */

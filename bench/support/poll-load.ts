@@ -24,6 +24,8 @@ export interface PollLoadOptions {
   readonly origin: string;
   readonly kind: "idle" | "busy";
   readonly url: string;
+  readonly projects: number;
+  /** Over all projects. */
   readonly instances: number;
   readonly inFlight: number;
   /** One webhook takes every event, so that each commit fills its outbox too. Nothing is sent. */
@@ -93,6 +95,11 @@ export class PollLoad {
     return this.#counts.polls - before;
   }
 
+  /** Made so far. */
+  get polls(): number {
+    return this.#counts.polls;
+  }
+
   tally(): string {
     const { polls, calls, failed, transitions } = this.#counts;
     return `${(calls / polls).toFixed(2)} calls and ${(transitions / polls).toFixed(2)} transitions per poll, ${failed} failed`;
@@ -107,27 +114,27 @@ export class PollLoad {
 
   async #open(): Promise<void> {
     const { origin, kind, url, instances, inFlight, deliveries, log, name } = this.#options;
+    const projectName = (project: number) => `bench-${project}`;
+    const numbers = Array.from({ length: this.#options.projects }, (_, project) => project);
     const loaded = await loadConfig({
       path: "bench.yaml",
       env: {},
       readFile: async () =>
         Buffer.from(
           JSON.stringify({
-            projects: [
-              {
-                name: "bench",
-                region: "eu-west-101",
-                project_id: "0605768a3300d5762fd0c002e2bbd3f9",
-                endpoint: origin,
-                credentials: { access_key: "AKBENCH", secret_key: "SKBENCH" },
-                requests_per_second: 1_000,
-                instances: Array.from({ length: instances }, (_, i) => ({
-                  id: `${kind}-${name.length}-${i}`,
-                })),
-              },
-            ],
+            projects: numbers.map((project) => ({
+              name: projectName(project),
+              region: "eu-west-101",
+              project_id: `0605768a3300d5762fd0c002e2bb${String(project).padStart(4, "0")}`,
+              endpoint: origin,
+              credentials: { access_key: "AKBENCH", secret_key: "SKBENCH" },
+              requests_per_second: 1_000,
+              instances: Array.from({ length: instances / numbers.length }, (_, i) => ({
+                id: `${kind}-${name.length}-${project}-${i}`,
+              })),
+            })),
             poll: { schedule: "* * * * * *", active_schedule: "off", concurrency: inFlight },
-            store: { url, key_prefix: `cycle${kind}` },
+            store: { url, key_prefix: `cycle${kind}${numbers.length}` },
             webhooks: deliveries
               ? [{ name: "ops", url: origin, events: ["task.started", "task.succeeded"] }]
               : [{ name: "ops", url: origin }],
@@ -138,7 +145,7 @@ export class PollLoad {
     const { config } = loaded;
     const clock = this.#clock;
     const metrics = new Metrics();
-    metrics.setOwners({ projects: new Set(["bench"]), webhooks: new Set(["ops"]) });
+    metrics.setOwners({ projects: new Set(numbers.map(projectName)), webhooks: new Set(["ops"]) });
     const recorder = createRecorder(metrics, createLog("info", { write: log }));
     const emit = safeEmit(
       (event) => {
@@ -179,7 +186,7 @@ export class PollLoad {
       onChange: () => {
         const { projects: known, targets } = projects.watched();
         poller.setTargets(known, targets);
-        if (targets.length > 0) resolve();
+        if (targets.length === instances) resolve();
       },
     });
     this.#projects = projects;

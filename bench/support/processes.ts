@@ -3,11 +3,9 @@ import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { shipped } from "./shipped.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
-
-/** As the image starts it. */
-const DAEMON = ["--optimize-for-size", "--v8-pool-size=1", "dist/main.js"];
 
 /** Child processes of a benchmark, ended with it. */
 export class Processes implements AsyncDisposable {
@@ -27,14 +25,20 @@ export class Processes implements AsyncDisposable {
     return { child, line: await firstLine(child) };
   }
 
-  program(args: readonly string[], options: SpawnOptions = {}): ChildProcess {
-    const env = { ...process.env, MALLOC_ARENA_MAX: "1" };
-    return this.#spawn([...DAEMON, ...args], { stdio: ["ignore", "inherit", "inherit"], env, ...options });
+  /** The daemon, with the flags that are measured. `loopFile` takes how long its event loop is held. */
+  daemon(args: readonly string[], loopFile: string | null): ChildProcess {
+    const watch = loopFile === null ? [] : ["--import", "./bench/support/loop-watch.ts"];
+    return this.#spawn([...shipped.flags, ...watch, "dist/main.js", ...args], {
+      stdio: ["ignore", "inherit", "inherit"],
+      env: { ...withoutShipped(), ...shipped.env, BENCH_LOOP_FILE: loopFile ?? "" },
+    });
   }
 
-  /** The program, until it says its first line. The rest of what it says is passed over. */
-  async firstLine(args: readonly string[]): Promise<string> {
-    const child = this.program(args, { stdio: ["ignore", "pipe", "inherit"] });
+  /** The simulated cloud, with room enough not to be what is measured, once it has said its first line. */
+  async simulator(args: readonly string[]): Promise<string> {
+    const child = this.#spawn(["--max-semi-space-size=16", "dist/main.js", "simulate", ...args], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
     const line = await firstLine(child);
     child.stdout?.resume();
     return line;
@@ -49,6 +53,12 @@ export class Processes implements AsyncDisposable {
     this.#all.push(child);
     return child;
   }
+}
+
+/** Our own environment, without what the flags that are measured may leave away. */
+function withoutShipped(): NodeJS.ProcessEnv {
+  const { MALLOC_ARENA_MAX: _, ...others } = process.env;
+  return others;
 }
 
 /** SIGTERM, and SIGKILL where that is not enough. */

@@ -1,15 +1,28 @@
+import { appendFileSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
+import { shipped } from "./shipped.ts";
 
 /** One line of what a benchmark prints. */
 export interface Figure {
   readonly what: string;
   readonly measured: string;
+  /** The one number that is compared, and kept where results are. */
+  readonly value?: number;
   /** What PRODUCT.md asks for; absent where the figure is information. */
   readonly reach?: string;
   readonly holds?: boolean;
 }
 
-/** Prints figures as a table in Markdown, with what the machine was doing meanwhile. */
+/** Figures as they are kept in a file of results, one per line. */
+export interface Result extends Figure {
+  /** Of run.ts, such as `ten-thousand`. */
+  readonly bench: string;
+  readonly title: string;
+  readonly flags: string;
+  readonly machine: string;
+}
+
+/** Prints figures as a table in Markdown, with the flags and what the machine was doing meanwhile; keeps them in BENCH_RESULTS. */
 export function report(title: string, figures: readonly Figure[]): void {
   const rows = figures.map(({ what, measured, reach = "", holds }) => [
     what,
@@ -24,10 +37,20 @@ export function report(title: string, figures: readonly Figure[]): void {
   const line = (cells: readonly string[]) =>
     `| ${cells.map((text, column) => text.padEnd(widths[column] ?? 0)).join(" | ")} |`;
   console.log(`\n${title}`);
-  console.log(`(${machine()})\n`);
+  console.log(`(${shipped.text}; ${machine()})\n`);
   console.log(line(titles));
   console.log(`|${widths.map((width) => "-".repeat(width + 2)).join("|")}|`);
   for (const cells of rows) console.log(line(cells));
+  keep(title, figures);
+}
+
+function keep(title: string, figures: readonly Figure[]): void {
+  const { BENCH_RESULTS: file, BENCH_NAME: bench = "" } = process.env;
+  if (!file) return;
+  for (const figure of figures) {
+    const result: Result = { bench, title, flags: shipped.text, machine: machine(), ...figure };
+    appendFileSync(file, `${JSON.stringify(result)}\n`);
+  }
 }
 
 function machine(): string {
@@ -42,3 +65,6 @@ export function quantile(values: readonly number[], q: number): number {
 }
 
 export const median = (values: readonly number[]): number => quantile(values, 0.5);
+
+export const sleep = (seconds: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, seconds * 1_000));
