@@ -41,8 +41,8 @@ export class CloudError extends Error {
 
 /**
  * `unavailable`: the store did not answer, the outcome of a write is unknown. `locked`: another daemon has the
- * file. `newer`: written by a newer version. `corrupt`, `full`, `read_only`: as they say. `mismatch`: the
- * configuration does not fit the store.
+ * file. `newer`: written by a newer version. `corrupt`: the database is damaged as a whole. `full`, `read_only`: as
+ * they say. `mismatch`: the configuration does not fit the store. `unreadable`: one record cannot be read.
  */
 export type StoreErrorCode =
   | "unavailable"
@@ -51,7 +51,8 @@ export type StoreErrorCode =
   | "corrupt"
   | "full"
   | "read_only"
-  | "mismatch";
+  | "mismatch"
+  | "unreadable";
 
 export class StoreError extends Error {
   override readonly name = "StoreError";

@@ -23,7 +23,7 @@ const OPERATIONS = {
     renew: "renew",
     release: "release",
   },
-  notes: { read: "note", write: "note", list: "note" },
+  notes: { read: "note", write: "note", list: "note", setAside: "note" },
   budget: { take: "take" },
   reader: {
     instances: "read",
@@ -32,7 +32,9 @@ const OPERATIONS = {
     events: "read",
     newestEvents: "read",
     names: "read",
+    unreadable: "read",
   },
+  setAside: { list: "read" },
 } as const satisfies { readonly [P in keyof Store]?: { readonly [M in keyof Store[P]]: StoreOperation } };
 
 /** What takes room, and comes again by itself as long as anything is watched. */
@@ -99,6 +101,7 @@ export class ObservedStore {
       // With the embedded store the budget is in memory: it says nothing about the file.
       budget: inner.kind === "redis" ? port("budget") : inner.budget,
       reader: port("reader"),
+      setAside: port("setAside"),
       ping: observed("ping", () => inner.ping()),
       close: () => inner.close(),
     };

@@ -139,6 +139,9 @@ export function serialize(sketch: Sketch): string {
   return [VERSION, ...numbers, parts.join(",")].join(";");
 }
 
+/** Did `serialize` write it, or would `parse` begin anew? */
+export const isSketch = (text: string): boolean => parse(text) !== EMPTY;
+
 /** Reads what `serialize` wrote. Anything else is an empty sketch: it is learned anew, which is safe. */
 export function parse(text: string | null): Sketch {
   const fields = (text ?? "").split(";");

@@ -54,8 +54,9 @@ export function queryWindow(
  * polled together do not sweep together. Any change of the slot counts: a clock that went back sweeps once more.
  */
 function sweepDue(record: InstanceRecord, sweep: number | null, startedAt: number): boolean {
-  if (sweep === null) return false;
+  // None since the first poll, or since the store lost tasks of the instance: one is due also without a rhythm.
   if (record.lastSweepAt === null) return true;
+  if (sweep === null) return false;
   const shift = hash(instanceKey(record.projectId, record.instanceId)) % sweep;
   return Math.floor((startedAt + shift) / sweep) !== Math.floor((record.lastSweepAt + shift) / sweep);
 }

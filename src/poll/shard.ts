@@ -92,7 +92,7 @@ export class Shard {
     if (this.#dropped) await this.reload();
     const known = this.#instances.get(key);
     if (!known || known.whole) return known?.state;
-    const state = await this.#store.loadInstance(this.number, key);
+    const state = await this.#store.loadInstance(this.number, key, this.#lease);
     if (state) this.#instances.set(key, { state, whole: true });
     return state ?? undefined;
   }
@@ -211,7 +211,7 @@ export class Shard {
 
   async #load(): Promise<void> {
     const drops = this.#drops;
-    const state: ShardState = await this.#store.load(this.number);
+    const state: ShardState = await this.#store.load(this.number, this.#lease);
     this.#loads += 1;
     this.#unflushed.clear();
     this.#generation = state.generation;

@@ -17,6 +17,7 @@ export interface Store {
   readonly notes: Notes;
   readonly budget: Budget;
   readonly reader: Reader;
+  readonly setAside: SetAside;
   /** Rejects when the store does not answer. */
   ping(): Promise<void>;
   close(): Promise<void>;
@@ -85,10 +86,40 @@ export interface ShardState {
   readonly removals: ReadonlyMap<string, number>;
 }
 
+/** A record that this version cannot read: it is damaged, or a newer version wrote it. */
+export interface Unreadable {
+  /** 0 for a note, which belongs to no shard. */
+  readonly shard: number;
+  readonly kind: "instance" | "task" | "name" | "event" | "delivery" | "dead_letter" | "note" | "lease";
+  /** What it is, or was, stored under. */
+  readonly key: string;
+  /** Such as "it has format 2, and this version knows up to 1". */
+  readonly why: string;
+  /** When it was set aside; null while it is still in its place. */
+  readonly at: number | null;
+}
+
+/**
+ * Records that cannot be read are set aside: out of use, and kept as they are, so that a newer version or a person can
+ * look at them. There is one copy for each kind and key, the newest.
+ */
+export interface SetAside {
+  /** Sorted by shard, kind and key. Those of shard 0 include the notes. */
+  list(shards: readonly number[]): Promise<readonly Unreadable[]>;
+}
+
 export interface StateStore {
-  load(shard: number): Promise<ShardState>;
-  /** All tasks of one instance, with the record and revision that they belong to; null if the store does not know it. */
-  loadInstance(shard: number, key: string): Promise<InstanceState | null>;
+  /**
+   * Passes over what cannot be read. With the valid lease it sets that aside first, one record at a time: an instance
+   * whose record is lost keeps its tasks and begins anew, one that loses a task is asked for all of them again.
+   */
+  load(shard: number, lease?: Lease): Promise<ShardState>;
+  /**
+   * All tasks of one instance, with the record and revision that they belong to; null if the store does not know it.
+   * Tasks that cannot be read are treated as in `load`. Rejects with code `unreadable` where the record cannot be read
+   * and there is no lease to set it aside.
+   */
+  loadInstance(shard: number, key: string, lease?: Lease): Promise<InstanceState | null>;
   /**
    * Writes all of the batch or nothing. `lease` null is a command's write beside the daemon: it is checked by
    * revision alone, and the generation that it advances makes the owner load anew.
@@ -244,6 +275,8 @@ export interface Notes {
   write(name: string, value: string | null, expectVersion: number): Promise<boolean>;
   /** Sorted by name. */
   list(prefix: string): Promise<readonly { readonly name: string; readonly value: string }[]>;
+  /** Removes a note that its reader cannot make sense of, and keeps a copy of it aside. False as for `write`. */
+  setAside(name: string, expectVersion: number, why: string): Promise<boolean>;
 }
 
 /** A token bucket per project, shared by all replicas: holds less than one second's worth, and starts empty. */
@@ -284,6 +317,8 @@ export interface Reader {
   newestEvents(limit: number): Promise<EventPage>;
   /** Of all shards: a name that several know is there as often. */
   names(): Promise<readonly (NameKnowledge & { readonly shard: number })[]>;
+  /** All that is set aside, and what the last call of each method above passed over because it cannot be read. */
+  unreadable(): Promise<readonly Unreadable[]>;
 }
 
 export interface TaskFilter {

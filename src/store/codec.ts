@@ -1,4 +1,6 @@
+import type { Salvaged } from "../core/anew.ts";
 import { CAUSES, type CloudAnswer } from "../core/cause.ts";
+import { isSketch } from "../core/sketch.ts";
 import {
   type Acknowledgement,
   CONDITIONS,
@@ -14,9 +16,9 @@ import {
   VERDICTS,
   type Verdict,
 } from "../core/state.ts";
-import type { Engine } from "../core/task.ts";
+import { ENGINES } from "../core/task.ts";
 import { withFields } from "../core/task-fields.ts";
-import { StoreError } from "../errors.ts";
+import { MalformedText, NewerText } from "./unreadable.ts";
 
 /**
  * State as the stores keep it: JSON that leaves out what is null, false or without content, because most tasks are over
@@ -25,7 +27,6 @@ import { StoreError } from "../errors.ts";
  */
 const VERSION = 1;
 
-const ENGINES: readonly Engine[] = ["kafka", "rabbitmq", "rocketmq"];
 const SOURCES: readonly ThresholdSource[] = [
   "instance_by_task",
   "instance_running_after",
@@ -57,7 +58,7 @@ export function encodeTask(task: TaskState): string {
 }
 
 export function decodeTask(id: string, text: string): TaskState {
-  return decode(`task ${quote(id)}`, text, (fields) => ({
+  return decode(text, (fields) => ({
     id,
     name: textOf(fields, "name"),
     status: textOf(fields, "status"),
@@ -89,8 +90,8 @@ export function encodeRecord(record: InstanceRecord): string {
   return compact({ ...fields, removals: fields.removals || null });
 }
 
-export function decodeRecord(key: string, text: string, times: RecordTimes): InstanceRecord {
-  return decode(`instance ${quote(key)}`, text, (fields) => ({
+export function decodeRecord(text: string, times: RecordTimes): InstanceRecord {
+  return decode(text, (fields) => ({
     projectId: textOf(fields, "projectId"),
     instanceId: textOf(fields, "instanceId"),
     name: textOf(fields, "name"),
@@ -110,9 +111,6 @@ export function decodeRecord(key: string, text: string, times: RecordTimes): Ins
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** What is wrong with the text, without where it was found. */
-class Malformed extends Error {}
-
 function compact(fields: object): string {
   const kept: [string, unknown][] = [["v", VERSION]];
   for (const [key, value] of Object.entries(fields)) if (!isDefault(value)) kept.push([key, value]);
@@ -125,31 +123,40 @@ function isDefault(value: unknown): boolean {
   return Object.keys(value).length === 0;
 }
 
-function decode<T>(what: string, text: string, build: (fields: Fields) => T): T {
+/** What of a record can be told although the whole cannot be read: it was written by a newer version, say. */
+export function salvage(text: string): Salvaged {
   try {
     const fields = fieldsOf(JSON.parse(text), "the whole");
-    if (typeof fields.v === "number" && fields.v > VERSION) {
-      throw new StoreError(
-        "newer",
-        `${what} in the store has format ${fields.v}, and this version knows up to ${VERSION}: use the newer version that wrote it`,
-      );
-    }
-    if (fields.v !== VERSION) throw new Malformed("v is not a known format");
-    return build(fields);
-  } catch (cause) {
-    if (cause instanceof Malformed || cause instanceof SyntaxError) {
-      throw new StoreError("corrupt", `${what} in the store cannot be read: ${cause.message}`, { cause });
-    }
-    throw cause;
+    const name = get(fields, "name");
+    const engine = ENGINES.find((each) => each === get(fields, "engine"));
+    const removals = get(fields, "removals");
+    return {
+      ...(typeof name === "string" ? { name } : {}),
+      ...(engine === undefined ? {} : { engine }),
+      ...(Number.isSafeInteger(removals) ? { removals: Number(removals) } : {}),
+      discovered: get(fields, "discovered") === true,
+    };
+  } catch {
+    return {};
   }
 }
 
-/** Ids come from the network: shown in full, they could break a line of the log or fill it. */
-const quote = (text: string): string => JSON.stringify(text.length > 120 ? `${text.slice(0, 120)}…` : text);
+/** Throws for a sketch that `core/sketch.ts` would take for an empty one. */
+export function mustBeSketch(text: string | null): string | null {
+  if (text === null || isSketch(text)) return text;
+  throw new MalformedText("its durations are not a sketch of this version");
+}
+
+function decode<T>(text: string, build: (fields: Fields) => T): T {
+  const fields = fieldsOf(JSON.parse(text), "the whole");
+  if (typeof fields.v === "number" && fields.v > VERSION) throw new NewerText(fields.v, VERSION);
+  if (fields.v !== VERSION) throw new MalformedText("v is not a known format");
+  return build(fields);
+}
 
 function fieldsOf(value: unknown, where: string): Fields {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new Malformed(`${where} is not an object`);
+    throw new MalformedText(`${where} is not an object`);
   }
   return value as Fields;
 }
@@ -166,38 +173,39 @@ function orNull<T>(fields: Fields, key: string, read: (fields: Fields, key: stri
 
 function textOf(fields: Fields, key: string): string {
   const value = get(fields, key);
-  if (typeof value !== "string") throw new Malformed(`${key} is not a text`);
+  if (typeof value !== "string") throw new MalformedText(`${key} is not a text`);
   return value;
 }
 
 function numberOf(fields: Fields, key: string): number {
   const value = get(fields, key);
-  if (typeof value !== "number") throw new Malformed(`${key} is not a number`);
+  if (typeof value !== "number") throw new MalformedText(`${key} is not a number`);
   return value;
 }
 
 function flagOf(fields: Fields, key: string): boolean {
   const value = get(fields, key) ?? false;
-  if (typeof value !== "boolean") throw new Malformed(`${key} is not true or false`);
+  if (typeof value !== "boolean") throw new MalformedText(`${key} is not true or false`);
   return value;
 }
 
 function listOf(fields: Fields, key: string): readonly unknown[] {
   const value = get(fields, key) ?? [];
-  if (!Array.isArray(value)) throw new Malformed(`${key} is not a list`);
+  if (!Array.isArray(value)) throw new MalformedText(`${key} is not a list`);
   return value;
 }
 
 function textsOf(fields: Fields, key: string): readonly string[] {
   const list = listOf(fields, key);
-  if (!list.every((item) => typeof item === "string")) throw new Malformed(`${key} is not a list of texts`);
+  if (!list.every((item) => typeof item === "string"))
+    throw new MalformedText(`${key} is not a list of texts`);
   return list;
 }
 
 function oneOf<T extends string>(fields: Fields, key: string, allowed: readonly T[]): T {
   const value = get(fields, key);
   const found = allowed.find((item) => item === value);
-  if (found === undefined) throw new Malformed(`${key} is not one of ${allowed.join(", ")}`);
+  if (found === undefined) throw new MalformedText(`${key} is not one of ${allowed.join(", ")}`);
   return found;
 }
 
@@ -205,7 +213,7 @@ function oneOf<T extends string>(fields: Fields, key: string, allowed: readonly 
 function countsOf(fields: Fields): Readonly<Record<string, number>> {
   const counts = fieldsOf(get(fields, "counts") ?? {}, "counts");
   for (const value of Object.values(counts)) {
-    if (typeof value !== "number") throw new Malformed("counts holds something that is not a number");
+    if (typeof value !== "number") throw new MalformedText("counts holds something that is not a number");
   }
   return counts as Readonly<Record<string, number>>;
 }

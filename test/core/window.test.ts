@@ -93,9 +93,13 @@ describe("a sweep", () => {
   });
 
   it("never comes when it is off", () => {
-    expect(
-      queryWindow(recordOf({ lastSweepAt: null }), { ...rules, sweep: null }, T0 + 99 * DAY, 0).deep,
-    ).toBe(false);
+    const off = { ...rules, sweep: null };
+    expect(queryWindow(recordOf({ lastSweepAt: T0 }), off, T0 + 99 * DAY, 0).deep).toBe(false);
+  });
+
+  it("comes once, also when it is off, where nothing was asked from max_lookback yet", () => {
+    const off = { ...rules, sweep: null };
+    expect(queryWindow(recordOf({ lastSweepAt: null }), off, T0, 0).deep).toBe(true);
   });
 
   it("comes once more, and not in a storm, after the clock went back", () => {

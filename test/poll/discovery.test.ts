@@ -85,6 +85,7 @@ test("a store that lost all is told again what was found", async () => {
         return notes.write(...note);
       },
       list: (prefix) => notes.list(prefix),
+      setAside: (...note) => notes.setAside(...note),
     },
   });
   const source = {

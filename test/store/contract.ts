@@ -9,6 +9,7 @@ import { outboxContract } from "./contract/outbox.ts";
 import { pruneContract } from "./contract/prune.ts";
 import { readerContract } from "./contract/reader.ts";
 import { stateContract } from "./contract/state.ts";
+import { unreadableContract } from "./contract/unreadable.ts";
 import { useStore } from "./contract/use-store.ts";
 
 export { type OpenedStore, type OpenStore, SHARDS } from "./contract/back-end.ts";
@@ -22,6 +23,7 @@ export function storeContract(name: string, open: OpenStore): void {
   describe(`${name}: prune`, () => pruneContract(useStore(open)));
   describe(`${name}: leases`, () => leasesContract(useStore(open)));
   describe(`${name}: notes and budget`, () => notesContract(useStore(open)));
+  describe(`${name}: unreadable records`, () => unreadableContract(useStore(open)));
   describe(`${name}: reader`, () => readerContract(useStore(open)));
   describe(`${name}: model`, () => modelContract(useStore(open)));
 }

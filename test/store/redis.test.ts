@@ -1,7 +1,9 @@
+import { Cluster, type Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { systemClock } from "../../src/platform/clock.ts";
 import type { Store } from "../../src/ports/store.ts";
 import { openStore } from "../../src/store/open.ts";
+import { Keys, liveField } from "../../src/store/redis/keys.ts";
 import { readScripts } from "../../src/store/redis/scripts.ts";
 import { RedisServer, type Servers, startCluster } from "../support/redis.ts";
 import { type OpenedStore, SHARDS, storeContract } from "./contract.ts";
@@ -9,9 +11,10 @@ import { type OpenedStore, SHARDS, storeContract } from "./contract.ts";
 let spaces = 0;
 
 /** An empty store on a server that others use too: an installation of its own, by its key prefix. */
-async function openOn(url: string): Promise<OpenedStore> {
+async function openOn(url: string, client: Redis | Cluster): Promise<OpenedStore> {
   const keyPrefix = `contract${process.pid}-${++spaces}`;
   const handles: Store[] = [];
+  const keys = new Keys(keyPrefix);
   const open = async () => {
     const store = await openStore(
       { url, keyPrefix, shards: SHARDS },
@@ -24,6 +27,27 @@ async function openOn(url: string): Promise<OpenedStore> {
     store: await open(),
     reopen: open,
     second: open,
+    async damage({ shard, kind, key, id = "" }, text) {
+      const at = keys.shard(shard);
+      if (kind === "instance") await client.hset(at.records, key, text);
+      else if (kind === "name")
+        await client.hset(at.names, JSON.stringify([key, id]), JSON.stringify([true, text]));
+      else {
+        await client.hset(at.tasks(key), id, text);
+        const live = await client.hget(at.live, liveField(key, id));
+        if (live !== null) await client.hset(at.live, liveField(key, id), live.slice(0, 1) + text);
+      }
+    },
+    async aside(kind, key) {
+      const hashes = [keys.aside, ...Array.from({ length: SHARDS }, (_, shard) => keys.shard(shard).aside)];
+      for (const hash of hashes) {
+        for (const [field, text] of Object.entries(await client.hgetall(hash))) {
+          const [ofKind, ofKey] = JSON.parse(field) as [string, string];
+          if (ofKind === kind && ofKey === key) return text.slice(text.indexOf("\n") + 1);
+        }
+      }
+      return undefined;
+    },
     dispose: async () => {
       for (const handle of handles) await handle.close();
     },
@@ -32,20 +56,31 @@ async function openOn(url: string): Promise<OpenedStore> {
 
 describe("single server", () => {
   let server: RedisServer;
+  let client: Redis;
   beforeAll(async () => {
     server = await RedisServer.start();
+    client = server.client();
   });
-  afterAll(() => server[Symbol.asyncDispose]());
-  storeContract("redis", () => openOn(server.url));
+  afterAll(() => {
+    client.disconnect();
+    return server[Symbol.asyncDispose]();
+  });
+  storeContract("redis", () => openOn(server.url, client));
 });
 
 describe("cluster of three", () => {
   let cluster: Servers;
+  let client: Cluster;
   beforeAll(async () => {
     cluster = await startCluster();
+    const [{ port = 0 } = {}] = cluster.servers;
+    client = new Cluster([{ host: "127.0.0.1", port }]);
   });
-  afterAll(() => cluster[Symbol.asyncDispose]());
-  storeContract("redis cluster", () => openOn(cluster.url));
+  afterAll(() => {
+    client.disconnect();
+    return cluster[Symbol.asyncDispose]();
+  });
+  storeContract("redis cluster", () => openOn(cluster.url, client));
 });
 
 describe("scripts", () => {

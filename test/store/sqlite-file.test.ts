@@ -130,26 +130,6 @@ test("a file that a newer version wrote is refused, and not touched", async () =
   expect(readFileSync(path)).toEqual(before);
 });
 
-test("state in a newer format is refused as newer, and unreadable state as damaged", async () => {
-  const path = join(scratch.folder(), "taskwatch.db");
-  await closing(await open(path), (store) => store.state.commit(null, batch({ upserts: [task("t1")] })));
-  for (const [text, code] of [
-    ['{"v":2}', "newer"],
-    ['{"v":1,"status":"SUCCESS"}', "corrupt"],
-    ['{"v":1', "corrupt"],
-    ["null", "corrupt"],
-  ] as const) {
-    edit(path, `UPDATE task SET state = '${text}'`);
-    await closing(await open(path), async (store) => {
-      await expect(store.state.loadInstance(1, "p1/i1")).rejects.toMatchObject({
-        code,
-        message: expect.stringContaining('task "t1"'),
-      });
-      expect((await store.state.load(1)).instances).toHaveLength(1);
-    });
-  }
-});
-
 test("another number of shards than the file has is refused, with both numbers", async () => {
   const path = join(scratch.folder(), "taskwatch.db");
   await (await open(path, true, 16)).close();

@@ -1,4 +1,4 @@
--- version 4
+-- version 5
 
 CREATE TABLE dead_letter (
   shard INTEGER NOT NULL,
@@ -71,6 +71,16 @@ CREATE TABLE removal (
   removals INTEGER NOT NULL,
   at INTEGER NOT NULL,
   PRIMARY KEY (shard, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE set_aside (
+  shard INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  key TEXT NOT NULL,
+  why TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  content TEXT,
+  PRIMARY KEY (shard, kind, key)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE shard (

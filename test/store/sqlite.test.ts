@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { systemClock } from "../../src/platform/clock.ts";
 import type { Store } from "../../src/ports/store.ts";
 import { openSqlite } from "../../src/store/sqlite/store.ts";
@@ -35,6 +36,21 @@ async function opened(path: string, remove: () => Promise<void>): Promise<Opened
       const handle = await open(false);
       others.push(handle);
       return handle;
+    },
+    async damage({ shard, kind, key, id = "" }, text) {
+      using db = new DatabaseSync(path);
+      const places = {
+        instance: "UPDATE instance SET record = ? WHERE shard = ? AND key = ?",
+        task: "UPDATE task SET state = ? WHERE shard = ? AND instance = ? AND id = ?",
+        name: "UPDATE name SET sketch = ? WHERE shard = ? AND project_id = ? AND name = ?",
+      };
+      const where = kind === "instance" ? [shard, key] : [shard, key, id];
+      db.prepare(places[kind]).run(text, ...where);
+    },
+    async aside(kind, key) {
+      using db = new DatabaseSync(path);
+      const row = db.prepare("SELECT content FROM set_aside WHERE kind = ? AND key = ?").get(kind, key);
+      return row?.content as string | undefined;
     },
     async dispose() {
       if (current === null) return;

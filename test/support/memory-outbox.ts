@@ -244,6 +244,10 @@ export class MemoryNotes implements Notes {
       .map(([name, { value }]) => ({ name, value }));
   }
 
+  async setAside(name: string, expectVersion: number): Promise<boolean> {
+    return await this.write(name, null, expectVersion);
+  }
+
   #mayFail(): void {
     if (this.failures === 0) return;
     this.failures--;

@@ -3,7 +3,7 @@ import type { Client } from "./connect.ts";
 import { asStoreErrors } from "./errors.ts";
 import { decodeEvent, eventFieldsOf } from "./events.ts";
 import type { Keys } from "./keys.ts";
-import { replies } from "./state.ts";
+import { replies } from "./replies.ts";
 
 /** The events of one shard in the order of their commits, read page by page. */
 export class EventLog {

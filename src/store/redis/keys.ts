@@ -20,6 +20,11 @@ export class Keys {
     return `{${this.#prefix}}:notes`;
   }
 
+  /** `[kind, key]` to a copy of a note that could not be read. */
+  get aside(): string {
+    return `{${this.#prefix}}:aside`;
+  }
+
   budget(project: string): string {
     return `{${this.#prefix}:b:${project.replaceAll("}", "")}}:budget:${project}`;
   }
@@ -40,6 +45,7 @@ export class Keys {
       uses: key("uses"),
       eventLog: key("evlog"),
       hooks: key("hooks"),
+      aside: key("aside"),
       tasks: (instance) => key(`t:${instance}`),
       lanes: (webhook) => key(`lanes:${webhook}`),
       due: (webhook) => key(`due:${webhook}`),
@@ -68,6 +74,8 @@ export interface ShardKeys {
   readonly eventIds: string;
   readonly uses: string;
   readonly eventLog: string;
+  /** `[kind, key]` to a copy of what could not be read: `[at, why]`, a line end, and the bytes as they were. */
+  readonly aside: string;
   /** Webhooks that ever had a delivery here. */
   readonly hooks: string;
   /** Task id to state, of one instance. */

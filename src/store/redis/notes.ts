@@ -26,6 +26,10 @@ export function redisNotes(client: Client, keys: Keys, run: Run): Notes {
         return note ? [{ name, value: note.value }] : [];
       });
     },
+
+    async setAside(name, expectVersion, why) {
+      return (await run("asidenote", [keys.notes, keys.aside], [name, expectVersion, why])) === 1;
+    },
   };
 }
 

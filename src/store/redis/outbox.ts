@@ -5,8 +5,9 @@ import { type Client, countCuts } from "./connect.ts";
 import { asStoreErrors } from "./errors.ts";
 import { decodeEvent } from "./events.ts";
 import type { Keys } from "./keys.ts";
+import { replies } from "./replies.ts";
 import type { Run } from "./scripts.ts";
-import { replies } from "./state.ts";
+import type { RedisSetAside } from "./set-aside.ts";
 
 /** Dead letters that one script takes, and events that one pruning looks at. */
 const BATCH = 500;
@@ -19,7 +20,12 @@ interface Known {
   unsure: boolean;
 }
 
-export function redisOutbox(client: Client, keys: Keys, run: Run, shards: number): Outbox {
+export function redisOutbox(
+  client: Client,
+  keys: Keys,
+  run: Run,
+  { shards, setAside }: { readonly shards: number; readonly setAside: RedisSetAside },
+): Outbox {
   const holds = new Map<string, Known>();
   const pruned = new Map<number, number>();
   const cuts = countCuts(client);
@@ -248,6 +254,7 @@ export function redisOutbox(client: Client, keys: Keys, run: Run, shards: number
       const [code, last = 0, old = 0] = answer as number[];
       if (code !== 0) return "fenced";
       pruned.set(shard, last === 0 || old === 0 ? 0 : last);
+      await setAside.prune(shard);
       return "ok";
     },
   };

@@ -1,11 +1,13 @@
 import type { InstanceRecord, NameKnowledge, TaskState } from "../../core/state.ts";
-import type { EventPage, EventQuery, Reader, TaskFilter } from "../../ports/store.ts";
-import { decodeRecord, decodeTask, FAILED, OPEN, STUCK, taskFlags } from "../codec.ts";
+import type { EventPage, EventQuery, Reader, SetAside, TaskFilter } from "../../ports/store.ts";
+import { decodeTask, FAILED, OPEN, STUCK, taskFlags } from "../codec.ts";
+import { PassedOver, RecordReader, taskRecordKey } from "../unreadable.ts";
 import type { Client } from "./connect.ts";
 import { asStoreErrors } from "./errors.ts";
 import { cursorOf, EventLog, type Numbered, newestOf, originOf, positionsOf } from "./event-log.ts";
 import { type Keys, splitLiveField } from "./keys.ts";
-import { nameOf, replies, timesOf } from "./state.ts";
+import { nameKeyOf, nameOf, recordOf } from "./reading.ts";
+import { replies } from "./replies.ts";
 
 /** Instances whose tasks are read by one round trip. */
 const SLICE = 200;
@@ -21,10 +23,15 @@ const FLAGS: Readonly<Record<TaskFilter["state"], number>> = {
 
 type Found = { readonly key: string; readonly task: TaskState };
 
-export function redisReader(client: Client, keys: Keys, shards: number): Reader {
+export function redisReader(client: Client, keys: Keys, shards: number, aside: SetAside): Reader {
   const all = Array.from({ length: shards }, (_, shard) => shard);
+  const passedOver = new PassedOver();
 
-  async function tasksOf(shard: number, instances: readonly string[]): Promise<Found[]> {
+  async function tasksOf(
+    reader: RecordReader,
+    shard: number,
+    instances: readonly string[],
+  ): Promise<Found[]> {
     const found: Found[] = [];
     for (let start = 0; start < instances.length; start += SLICE) {
       const slice = instances.slice(start, start + SLICE);
@@ -33,7 +40,7 @@ export function redisReader(client: Client, keys: Keys, shards: number): Reader 
       for (const [index, tasks] of (await replies(pipeline)).entries()) {
         const key = slice[index] ?? "";
         for (const [id, text] of Object.entries(tasks as Record<string, string>)) {
-          found.push({ key, task: decodeTask(id, text) });
+          found.push(...taskIn(reader, shard, key, id, text));
         }
       }
     }
@@ -45,6 +52,7 @@ export function redisReader(client: Client, keys: Keys, shards: number): Reader 
 
   return {
     async instances() {
+      const reader = new RecordReader();
       const found: { key: string; shard: number; record: InstanceRecord; revision: number }[] = [];
       for (const shard of all) {
         const at = keys.shard(shard);
@@ -52,36 +60,41 @@ export function redisReader(client: Client, keys: Keys, shards: number): Reader 
           client.pipeline().hgetall(at.revisions).hgetall(at.records).hgetall(at.times),
         )) as Record<string, string>[];
         for (const [key, revision] of Object.entries(revisions ?? {})) {
-          const record = decodeRecord(key, records?.[key] ?? "", timesOf(times?.[key] ?? ""));
-          found.push({ key, shard, revision: Number(revision), record });
+          const texts = { record: records?.[key] ?? "", times: times?.[key] ?? "" };
+          const record = reader.read(shard, "instance", key, () => recordOf(texts));
+          if (record !== undefined) found.push({ key, shard, revision: Number(revision), record });
         }
       }
+      passedOver.set("instances", reader.unreadable);
       return found;
     },
 
     async tasks({ state, instances }) {
       const flag = FLAGS[state];
+      const reader = new RecordReader();
       const found: Found[] = [];
       for (const shard of all) {
         if (instances !== undefined) {
           const own = instances.filter((each) => each.shard === shard).map(({ key }) => key);
-          found.push(...(await tasksOf(shard, own)));
-        } else if (flag === 0) found.push(...(await tasksOf(shard, await instanceKeys(shard))));
+          found.push(...(await tasksOf(reader, shard, own)));
+        } else if (flag === 0) found.push(...(await tasksOf(reader, shard, await instanceKeys(shard))));
         else {
           const live = await asStoreErrors("read", () => client.hgetall(keys.shard(shard).live));
           for (const [field, value] of Object.entries(live)) {
             const { instance, taskId } = splitLiveField(field);
             if ((Number(value[0]) & flag) !== 0)
-              found.push({ key: instance, task: decodeTask(taskId, value.slice(1)) });
+              found.push(...taskIn(reader, shard, instance, taskId, value.slice(1)));
           }
         }
       }
+      passedOver.set(instances === undefined ? `tasks ${state}` : "tasks of instances", reader.unreadable);
       return instances === undefined || flag === 0
         ? found
         : found.filter(({ task }) => (taskFlags(task) & flag) !== 0);
     },
 
     async task(taskId) {
+      const reader = new RecordReader();
       const found: Found[] = [];
       for (const shard of all) {
         const instances = await instanceKeys(shard);
@@ -90,11 +103,11 @@ export function redisReader(client: Client, keys: Keys, shards: number): Reader 
           const pipeline = client.pipeline();
           for (const key of slice) pipeline.hget(keys.shard(shard).tasks(key), taskId);
           for (const [index, text] of (await replies(pipeline)).entries()) {
-            if (text !== null)
-              found.push({ key: slice[index] ?? "", task: decodeTask(taskId, String(text)) });
+            if (text !== null) found.push(...taskIn(reader, shard, slice[index] ?? "", taskId, String(text)));
           }
         }
       }
+      passedOver.set("task", reader.unreadable);
       return found;
     },
 
@@ -153,12 +166,27 @@ export function redisReader(client: Client, keys: Keys, shards: number): Reader 
     },
 
     async names() {
+      const reader = new RecordReader();
       const found: (NameKnowledge & { readonly shard: number })[] = [];
       for (const shard of all) {
         const names = await asStoreErrors("read", () => client.hgetall(keys.shard(shard).names));
-        for (const entry of Object.entries(names)) found.push({ ...nameOf(entry), shard });
+        for (const entry of Object.entries(names)) {
+          const name = reader.read(shard, "name", nameKeyOf(entry[0]), () => nameOf(entry));
+          if (name !== undefined) found.push({ ...name, shard });
+        }
       }
+      passedOver.set("names", reader.unreadable);
       return found;
     },
+
+    async unreadable() {
+      return passedOver.with(await aside.list(all));
+    },
   };
+}
+
+/** The task of a text, or nothing. */
+function taskIn(reader: RecordReader, shard: number, key: string, id: string, text: string): Found[] {
+  const task = reader.read(shard, "task", taskRecordKey(key, id), () => decodeTask(id, text));
+  return task === undefined ? [] : [{ key, task }];
 }

@@ -30,6 +30,8 @@ export function readScripts(): ReadonlyMap<string, Script> {
 
 export type ScriptName =
   | "acquire"
+  | "aside"
+  | "asidenote"
   | "claim"
   | "commit"
   | "drop"
@@ -51,7 +53,9 @@ export type Run = (name: ScriptName, keys: readonly string[], args: readonly Arg
 export function scriptRunner(client: Client): Run {
   const scripts = readScripts();
   const commands = client as unknown as Record<string, (args: readonly Argument[]) => Promise<unknown>>;
-  for (const { name, text } of scripts.values()) client.defineCommand(`taskwatch_${name}`, { lua: text });
+  const prelude = readFileSync(new URL("prelude.lua", FOLDER), "utf8");
+  for (const { name, text } of scripts.values())
+    client.defineCommand(`taskwatch_${name}`, { lua: `${prelude}\n${text}` });
   return (name, keys, args) => {
     const script = scripts.get(name);
     const more = keys.length - (script?.keys ?? 0);

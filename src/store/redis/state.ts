@@ -1,67 +1,105 @@
-import type { InstanceState, NameKnowledge, TaskState } from "../../core/state.ts";
+import type { InstanceState, TaskState } from "../../core/state.ts";
 import { StoreError } from "../../errors.ts";
-import type { EventWrite, StateStore } from "../../ports/store.ts";
-import { decodeRecord, decodeTask, encodeRecord, encodeTask, type RecordTimes, taskFlags } from "../codec.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { EventWrite, Lease, ShardState, StateStore } from "../../ports/store.ts";
+import { encodeRecord, encodeTask, OPEN, taskFlags } from "../codec.ts";
 import type { Client } from "./connect.ts";
-import { asStoreErrors } from "./errors.ts";
 import { encodeEvent, eventField } from "./events.ts";
 import { type Keys, liveField, splitLiveField } from "./keys.ts";
+import { Reading, removalsOf } from "./reading.ts";
+import { replies } from "./replies.ts";
 import type { Run } from "./scripts.ts";
+import { setStateAside } from "./state-aside.ts";
 
 type Hash = Readonly<Record<string, string>>;
 
-export function redisState(client: Client, keys: Keys, run: Run, shards: number): StateStore {
+export function redisState(
+  client: Client,
+  keys: Keys,
+  run: Run,
+  { shards, clock }: { readonly shards: number; readonly clock: Clock },
+): StateStore {
   const has = (shard: number) => Number.isInteger(shard) && shard >= 0 && shard < shards;
   const mustHave = (shard: number): void => {
     if (!has(shard)) throw new StoreError("mismatch", `the store in Redis has no shard ${shard}`);
   };
 
+  async function readShard(shard: number): Promise<Read<ShardState>> {
+    const at = keys.shard(shard);
+    const [generation, revisions, records, times, live, names, removals] = await replies(
+      client
+        .pipeline()
+        .hget(at.meta, "gen")
+        .hgetall(at.revisions)
+        .hgetall(at.records)
+        .hgetall(at.times)
+        .hgetall(at.live)
+        .hgetall(at.names)
+        .zrange(at.removals, "0", "-1"),
+    );
+    const reading = new Reading(shard);
+    const tasks = new Map<string, Map<string, TaskState>>();
+    for (const [field, value] of entries(live)) {
+      const { instance, taskId } = splitLiveField(field);
+      const task = reading.task(instance, taskId, value.slice(1), (Number(value[0]) & OPEN) !== 0);
+      if (task === undefined) continue;
+      const own = tasks.get(instance) ?? new Map<string, TaskState>();
+      tasks.set(instance, own.set(taskId, task));
+    }
+    const instances = entries(revisions).flatMap(([key, revision]) => {
+      const row = { key, revision, record: get(records, key), times: get(times, key) };
+      return reading.instance(row, tasks.get(key) ?? new Map()) ?? [];
+    });
+    const state = {
+      generation: Number(generation ?? 0),
+      instances,
+      names: entries(names).flatMap((entry) => reading.name(entry) ?? []),
+      removals: removalsOf(removals),
+    };
+    return { state, reading };
+  }
+
+  async function readInstance(shard: number, key: string): Promise<Read<InstanceState | null>> {
+    const at = keys.shard(shard);
+    const [revision, record, times, tasks] = await replies(
+      client
+        .pipeline()
+        .hget(at.revisions, key)
+        .hget(at.records, key)
+        .hget(at.times, key)
+        .hgetall(at.tasks(key)),
+    );
+    const reading = new Reading(shard);
+    if (revision === null) return { state: null, reading };
+    const states = new Map<string, TaskState>();
+    for (const [id, text] of entries(tasks)) {
+      const task = reading.task(key, id, text, null);
+      if (task !== undefined) states.set(id, task);
+    }
+    const row = { key, revision: String(revision), record: textOf(record), times: textOf(times) };
+    return { state: reading.instance(row, states) ?? null, reading };
+  }
+
+  /** Reads once more after what could not be read was set aside. */
+  async function reading<T>(lease: Lease | undefined, read: () => Promise<Read<T>>): Promise<Read<T>> {
+    const first = await read();
+    if (lease === undefined || first.reading.isWhole) return first;
+    await setStateAside({ client, keys, run, clock }, lease, first.reading);
+    return await read();
+  }
+
   return {
-    async load(shard) {
+    async load(shard, lease) {
       mustHave(shard);
-      const at = keys.shard(shard);
-      const [generation, revisions, records, times, live, names, removals] = await replies(
-        client
-          .pipeline()
-          .hget(at.meta, "gen")
-          .hgetall(at.revisions)
-          .hgetall(at.records)
-          .hgetall(at.times)
-          .hgetall(at.live)
-          .hgetall(at.names)
-          .zrange(at.removals, "0", "-1"),
-      );
-      const tasks = new Map<string, Map<string, TaskState>>();
-      for (const [field, value] of entries(live)) {
-        const { instance, taskId } = splitLiveField(field);
-        const own = tasks.get(instance) ?? new Map<string, TaskState>();
-        tasks.set(instance, own.set(taskId, decodeTask(taskId, value.slice(1))));
-      }
-      const instances = entries(revisions).map(([key, revision]) =>
-        instanceOf(key, revision, get(records, key), get(times, key), tasks.get(key) ?? new Map()),
-      );
-      return {
-        generation: Number(generation ?? 0),
-        instances,
-        names: entries(names).map(nameOf),
-        removals: removalsOf(removals as readonly string[]),
-      };
+      return (await reading(lease, () => readShard(shard))).state;
     },
 
-    async loadInstance(shard, key) {
+    async loadInstance(shard, key, lease) {
       mustHave(shard);
-      const at = keys.shard(shard);
-      const [revision, record, times, tasks] = await replies(
-        client
-          .pipeline()
-          .hget(at.revisions, key)
-          .hget(at.records, key)
-          .hget(at.times, key)
-          .hgetall(at.tasks(key)),
-      );
-      if (revision === null) return null;
-      const states = new Map(entries(tasks).map(([id, text]) => [id, decodeTask(id, text)]));
-      return instanceOf(key, String(revision), String(record), String(times), states);
+      const read = await reading(lease, () => readInstance(shard, key));
+      const [lost] = read.reading.instances;
+      if (lost === undefined) return read.state;
+      throw new StoreError("unreadable", `the record of instance ${key} cannot be read: ${lost.why}`);
     },
 
     async commit(lease, batch) {
@@ -126,59 +164,16 @@ function eventArguments(key: string, { event, body, lane }: EventWrite, places: 
   return [field, event.id, encodeEvent({ ...event, time, body }), facts, time, lane, hooks.length, ...hooks];
 }
 
-/**
- * All replies of a pipeline. Rejects with StoreError where one of them is an error. No MULTI: a server whose memory is
- * full refuses even reads in it. Where replies must fit together, what tells of a change (generation, revision) comes
- * first: newer data under an older number is noticed at the next write.
- */
-export async function replies(pipeline: ReturnType<Client["pipeline"]>): Promise<readonly unknown[]> {
-  return await asStoreErrors("read", async () =>
-    ((await pipeline.exec()) ?? []).map(([error, reply]) => {
-      if (error) throw error;
-      return reply;
-    }),
-  );
-}
-
-/** An instance that was removed several times is there several times. */
-function removalsOf(members: readonly string[]): ReadonlyMap<string, number> {
-  const removals = new Map<string, number>();
-  for (const member of members) {
-    const key = member.slice(member.indexOf(" ") + 1);
-    removals.set(key, Math.max(removals.get(key) ?? 0, Number.parseInt(member, 10)));
-  }
-  return removals;
+interface Read<T> {
+  readonly state: T;
+  readonly reading: Reading;
 }
 
 const entries = (hash: unknown): [string, string][] => Object.entries((hash ?? {}) as Hash);
+
+const textOf = (reply: unknown): string => (reply === null ? "" : String(reply));
 
 const get = (hash: unknown, key: string): string => {
   const held = (hash ?? {}) as Hash;
   return (Object.hasOwn(held, key) ? held[key] : undefined) ?? "";
 };
-
-export const timesOf = (text: string): RecordTimes => {
-  const [complete = "", sweep = ""] = text.split(" ");
-  return {
-    lastCompleteAt: complete === "" ? null : Number(complete),
-    lastSweepAt: sweep === "" ? null : Number(sweep),
-  };
-};
-
-const instanceOf = (
-  key: string,
-  revision: string,
-  record: string,
-  times: string,
-  tasks: ReadonlyMap<string, TaskState>,
-): InstanceState => ({
-  record: decodeRecord(key, record, timesOf(times)),
-  revision: Number(revision),
-  tasks,
-});
-
-export function nameOf([field, value]: [string, string]): NameKnowledge {
-  const [projectId, name] = JSON.parse(field) as [string, string];
-  const [executed, sketch] = JSON.parse(value) as [boolean, string | null];
-  return { projectId, name, executed, sketch };
-}

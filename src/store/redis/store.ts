@@ -10,6 +10,7 @@ import { redisBudget, redisNotes } from "./notes.ts";
 import { redisOutbox } from "./outbox.ts";
 import { redisReader } from "./reader.ts";
 import { scriptRunner } from "./scripts.ts";
+import { redisSetAside } from "./set-aside.ts";
 import { redisState } from "./state.ts";
 
 /** Format of what is stored; a store with a greater one was written by a newer version. */
@@ -63,11 +64,12 @@ async function checkLayout(client: Client, keys: Keys, shards: number): Promise<
 
 function storeOn(client: Client, keys: Keys, { shards, clock }: RedisStoreOptions): Store {
   const run = scriptRunner(client);
+  const setAside = redisSetAside(client, keys, clock);
   const leases = redisLeases(client, keys, run, shards);
   return {
     kind: "redis",
-    state: redisState(client, keys, run, shards),
-    outbox: redisOutbox(client, keys, run, shards),
+    state: redisState(client, keys, run, { shards, clock }),
+    outbox: redisOutbox(client, keys, run, { shards, setAside }),
     leases: {
       ...leases,
       async join(member, ttl) {
@@ -78,7 +80,8 @@ function storeOn(client: Client, keys: Keys, { shards, clock }: RedisStoreOption
     },
     notes: redisNotes(client, keys, run),
     budget: redisBudget(keys, run),
-    reader: redisReader(client, keys, shards),
+    reader: redisReader(client, keys, shards, setAside),
+    setAside,
     async ping() {
       await asStoreErrors("ping", () => client.ping());
     },

@@ -1,7 +1,8 @@
 import type { Notes } from "../../ports/store.ts";
 import type { Database } from "./database.ts";
+import type { Aside } from "./set-aside.ts";
 
-export function sqliteNotes(db: Database): Notes {
+export function sqliteNotes(db: Database, aside: Aside): Notes {
   const find = db.prepare<{ value: string | null; version: number }>(
     "SELECT value, version FROM note WHERE name = ?",
   );
@@ -13,6 +14,12 @@ export function sqliteNotes(db: Database): Notes {
     "SELECT name, value FROM note WHERE name >= ? AND value IS NOT NULL ORDER BY name",
   );
 
+  /** Of what is there now; 0 for nothing. */
+  const versionOf = (name: string): number => {
+    const row = find.get(name);
+    return row === undefined || row.value === null ? 0 : row.version;
+  };
+
   return {
     async read(name) {
       const row = find.get(name);
@@ -21,8 +28,7 @@ export function sqliteNotes(db: Database): Notes {
 
     write(name, value, expectVersion) {
       return db.write(() => {
-        const row = find.get(name);
-        const version = row === undefined || row.value === null ? 0 : row.version;
+        const version = versionOf(name);
         if (version !== expectVersion) return false;
         if (version !== 0 || value !== null) put.run(name, value);
         return true;
@@ -37,6 +43,15 @@ export function sqliteNotes(db: Database): Notes {
         found.push({ name: row.name, value: row.value });
       }
       return found;
+    },
+
+    setAside(name, expectVersion, why) {
+      return db.write(() => {
+        if (versionOf(name) !== expectVersion) return false;
+        aside.note(name, why);
+        put.run(name, null);
+        return true;
+      });
     },
   };
 }

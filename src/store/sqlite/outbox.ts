@@ -6,6 +6,7 @@ import type { EventWriter } from "./events.ts";
 import { Holds } from "./holds.ts";
 import type { ShardRows } from "./leases.ts";
 import { sqlitePruner } from "./pruner.ts";
+import type { Aside } from "./set-aside.ts";
 
 interface HeadRow {
   readonly lane: string;
@@ -15,7 +16,7 @@ interface HeadRow {
   readonly since: number;
 }
 
-export function sqliteOutbox(db: Database, rows: ShardRows, events: EventWriter): Outbox {
+export function sqliteOutbox(db: Database, rows: ShardRows, events: EventWriter, aside: Aside): Outbox {
   const heads = (which: string) =>
     db.prepare<HeadRow>(
       `SELECT lane, seq, due_at, attempts, since FROM delivery WHERE shard = ? AND webhook = ? AND ${which}`,
@@ -110,6 +111,7 @@ export function sqliteOutbox(db: Database, rows: ShardRows, events: EventWriter)
       return db.write(() => {
         if (!rows.holds(lease)) return "fenced";
         prune(lease.shard, eventsBefore, deadBefore, removedBefore);
+        aside.prune(lease.shard);
         return "ok";
       });
     },

@@ -2,9 +2,11 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import type { EventType } from "../../core/event.ts";
 import type { TaskState } from "../../core/state.ts";
 import type { EventPage, EventQuery, Reader, StoredEvent, TaskFilter } from "../../ports/store.ts";
-import { decodeRecord, decodeTask, FAILED, OPEN, STUCK } from "../codec.ts";
+import { decodeTask, FAILED, OPEN, STUCK } from "../codec.ts";
+import { nameRecordKey, PassedOver, RecordReader, taskRecordKey } from "../unreadable.ts";
 import type { Database } from "./database.ts";
-import { nameOf } from "./state.ts";
+import { nameOf, recordOf } from "./rows.ts";
+import type { Aside } from "./set-aside.ts";
 
 /** Rows that are read before other work gets its turn. */
 const SLICE = 1_000;
@@ -26,7 +28,7 @@ interface TaskRow {
   readonly state: string;
 }
 
-export function sqliteReader(db: Database): Reader {
+export function sqliteReader(db: Database, aside: Aside): Reader {
   const instances = db.prepare<{
     shard: number;
     key: string;
@@ -67,47 +69,57 @@ export function sqliteReader(db: Database): Reader {
   }>("SELECT shard, project_id, name, executed, sketch FROM name ORDER BY project_id, name, shard");
 
   const places = placesIn(db);
+  const passedOver = new PassedOver();
 
   return {
     async instances() {
+      const reader = new RecordReader();
       const found: Awaited<ReturnType<Reader["instances"]>>[number][] = [];
       for await (const row of slices((last: { shard: number; key: string } | null) =>
         db.read(() => instances.all(last?.shard ?? -1, last?.key ?? "")),
       )) {
         const { shard, key, revision } = row;
-        const times = { lastCompleteAt: row.last_complete_at, lastSweepAt: row.last_sweep_at };
-        found.push({ key, shard, revision, record: decodeRecord(key, row.record, times) });
+        const record = reader.read(shard, "instance", key, () => recordOf(row));
+        if (record !== undefined) found.push({ key, shard, revision, record });
       }
+      passedOver.set("instances", reader.unreadable);
       return found;
     },
 
     async tasks({ state, instances: only }) {
       const flag = FLAGS[state];
+      const reader = new RecordReader();
       const rows: { key: string; task: TaskState }[] = [];
       for (const [index, { shard, key }] of (only ?? []).entries()) {
         if (index > 0 && index % INSTANCES_SLICE === 0) await nextTurn();
         const own = db.read(() =>
           flag === 0 ? ofInstance.all(shard, key) : liveOfInstance.all(shard, key, flag),
         );
-        for (const row of own) rows.push(found(row));
+        for (const row of own) rows.push(...found(reader, row));
       }
-      if (only !== undefined) return rows;
+      if (only !== undefined) {
+        passedOver.set("tasks of instances", reader.unreadable);
+        return rows;
+      }
       const read = (last: TaskRow | null): TaskRow[] => {
         const after = [last?.shard ?? -1, last?.instance ?? "", last?.id ?? ""] as const;
         return db.read(() => (flag === 0 ? tasks.all(...after) : live.all(flag, ...after)));
       };
-      for await (const row of slices(read)) rows.push(found(row));
+      for await (const row of slices(read)) rows.push(...found(reader, row));
+      passedOver.set(`tasks ${state}`, reader.unreadable);
       return rows;
     },
 
     async task(taskId) {
+      const reader = new RecordReader();
       const rows: { key: string; task: TaskState }[] = [];
       for await (const { shard, key } of slices((last: { shard: number; key: string } | null) =>
         db.read(() => keys.all(last?.shard ?? -1, last?.key ?? "")),
       )) {
         const row = task.get(shard, key, taskId);
-        if (row !== undefined) rows.push(found(row));
+        if (row !== undefined) rows.push(...found(reader, row));
       }
+      passedOver.set("task", reader.unreadable);
       return rows;
     },
 
@@ -115,15 +127,29 @@ export function sqliteReader(db: Database): Reader {
     newestEvents: newestReader(db, places),
 
     async names() {
-      return db.read(() => names.all()).map((row) => ({ ...nameOf(row), shard: row.shard }));
+      const reader = new RecordReader();
+      const known = db
+        .read(() => names.all())
+        .flatMap((row) => {
+          const key = nameRecordKey(row.project_id, row.name);
+          const name = reader.read(row.shard, "name", key, () => nameOf(row));
+          return name === undefined ? [] : [{ ...name, shard: row.shard }];
+        });
+      passedOver.set("names", reader.unreadable);
+      return known;
+    },
+
+    async unreadable() {
+      return passedOver.with(aside.all());
     },
   };
 }
 
-const found = (row: TaskRow): { key: string; task: TaskState } => ({
-  key: row.instance,
-  task: decodeTask(row.id, row.state),
-});
+/** The task of a row, or nothing. */
+function found(reader: RecordReader, { shard, instance, id, state }: TaskRow) {
+  const task = reader.read(shard, "task", taskRecordKey(instance, id), () => decodeTask(id, state));
+  return task === undefined ? [] : [{ key: instance, task }];
+}
 
 /** All rows in the order of their key, read slice by slice with a turn of the event loop in between. */
 async function* slices<Row>(read: (last: Row | null) => readonly Row[]): AsyncGenerator<Row, void, void> {

@@ -1,33 +1,15 @@
-import type { InstanceState, NameKnowledge, TaskState } from "../../core/state.ts";
+import type { InstanceRecord, InstanceState, NameKnowledge, TaskState } from "../../core/state.ts";
 import { StoreError } from "../../errors.ts";
-import type { Batch, StateStore } from "../../ports/store.ts";
-import { decodeRecord, decodeTask, encodeRecord, encodeTask, taskFlags } from "../codec.ts";
+import type { Batch, Lease, ShardState, StateStore } from "../../ports/store.ts";
+import { decodeTask, encodeRecord, encodeTask, taskFlags } from "../codec.ts";
+import { nameRecordKey, RecordReader, taskRecordKey } from "../unreadable.ts";
 import type { Database, Statement } from "./database.ts";
 import type { EventWriter } from "./events.ts";
 import type { ShardRows } from "./leases.ts";
+import { type InstanceRow, type NameRow, nameOf, recordOf, type TaskRow } from "./rows.ts";
+import type { Aside, Lost } from "./set-aside.ts";
 
-interface InstanceRow {
-  readonly key: string;
-  readonly revision: number;
-  readonly last_complete_at: number | null;
-  readonly last_sweep_at: number | null;
-  readonly record: string;
-}
-
-interface TaskRow {
-  readonly instance: string;
-  readonly id: string;
-  readonly state: string;
-}
-
-interface NameRow {
-  readonly project_id: string;
-  readonly name: string;
-  readonly executed: number;
-  readonly sketch: string | null;
-}
-
-export function sqliteState(db: Database, rows: ShardRows, events: EventWriter): StateStore {
+export function sqliteState(db: Database, rows: ShardRows, events: EventWriter, aside: Aside): StateStore {
   const instances = db.prepare<InstanceRow>(
     "SELECT key, revision, last_complete_at, last_sweep_at, record FROM instance WHERE shard = ?",
   );
@@ -45,38 +27,57 @@ export function sqliteState(db: Database, rows: ShardRows, events: EventWriter):
   );
   const write = batchWriter(db);
 
+  function readShard(shard: number): Read<ShardState> {
+    const generation = rows.generation(shard);
+    if (generation === null) throw unknownShard(db, shard);
+    const reading = new Reading(shard);
+    const live = reading.tasksBy(liveTasks.iterate(shard));
+    const loaded: InstanceState[] = [];
+    for (const row of instances.iterate(shard)) {
+      const record = reading.record(row);
+      if (record !== undefined)
+        loaded.push({ record, revision: row.revision, tasks: live.get(row.key) ?? new Map() });
+    }
+    const state = {
+      generation,
+      instances: loaded,
+      names: names.all(shard).flatMap((row) => reading.name(row) ?? []),
+      removals: new Map(removals.all(shard).map((row) => [row.key, row.removals])),
+    };
+    return { state, lost: reading.lost };
+  }
+
+  function readInstance(shard: number, key: string): Read<InstanceState | null> {
+    const reading = new Reading(shard);
+    const row = instance.get(shard, key);
+    if (row === undefined) return { state: null, lost: reading.lost };
+    const record = reading.record(row);
+    const own = reading.tasksBy(tasks.iterate(shard, key)).get(key) ?? new Map();
+    const state = record === undefined ? null : { record, revision: row.revision, tasks: own };
+    return { state, lost: reading.lost };
+  }
+
+  /** Reads once more after what could not be read was set aside. */
+  async function reading<T>(shard: number, lease: Lease | undefined, read: () => Read<T>): Promise<Read<T>> {
+    const first = db.read(read);
+    if (lease === undefined || isNothing(first.lost)) return first;
+    await db.write(() => {
+      // As it is now: a write may have come in between.
+      if (lease.shard === shard && rows.holds(lease)) aside.state(shard, read().lost);
+    });
+    return db.read(read);
+  }
+
   return {
-    async load(shard) {
-      return db.read(() => {
-        const generation = rows.generation(shard);
-        if (generation === null) throw unknownShard(db, shard);
-        const live = new Map<string, Map<string, TaskState>>();
-        for (const row of liveTasks.iterate(shard)) {
-          const own = live.get(row.instance) ?? new Map<string, TaskState>();
-          live.set(row.instance, own.set(row.id, decodeTask(row.id, row.state)));
-        }
-        const loaded: InstanceState[] = [];
-        for (const row of instances.iterate(shard)) {
-          loaded.push(instanceOf(row, live.get(row.key) ?? new Map()));
-        }
-        return {
-          generation,
-          instances: loaded,
-          names: names.all(shard).map(nameOf),
-          removals: new Map(removals.all(shard).map((row) => [row.key, row.removals])),
-        };
-      });
+    async load(shard, lease) {
+      return (await reading(shard, lease, () => readShard(shard))).state;
     },
 
-    async loadInstance(shard, key) {
-      return db.read(() => {
-        const row = instance.get(shard, key);
-        if (row === undefined) return null;
-        return instanceOf(
-          row,
-          new Map(tasks.all(shard, key).map((task) => [task.id, decodeTask(task.id, task.state)])),
-        );
-      });
+    async loadInstance(shard, key, lease) {
+      const { state, lost } = await reading(shard, lease, () => readInstance(shard, key));
+      const [unreadable] = lost.instances;
+      if (unreadable === undefined) return state;
+      throw new StoreError("unreadable", `the record of instance ${key} cannot be read: ${unreadable.why}`);
     },
 
     async commit(lease, batch) {
@@ -158,21 +159,57 @@ function batchWriter(db: Database): (batch: Batch, encoded: EncodedBatch) => voi
   };
 }
 
-const instanceOf = (row: InstanceRow, tasks: ReadonlyMap<string, TaskState>): InstanceState => ({
-  record: decodeRecord(row.key, row.record, {
-    lastCompleteAt: row.last_complete_at,
-    lastSweepAt: row.last_sweep_at,
-  }),
-  revision: row.revision,
-  tasks,
-});
+interface Read<T> {
+  readonly state: T;
+  readonly lost: Lost;
+}
 
-export const nameOf = (row: NameRow): NameKnowledge => ({
-  projectId: row.project_id,
-  name: row.name,
-  executed: row.executed !== 0,
-  sketch: row.sketch,
-});
+const isNothing = ({ instances, tasks, names }: Lost): boolean =>
+  instances.length + tasks.length + names.length === 0;
+
+/** Reads rows of one shard, each by itself. */
+class Reading {
+  readonly lost = {
+    instances: [] as Lost["instances"][number][],
+    tasks: [] as Lost["tasks"][number][],
+    names: [] as Lost["names"][number][],
+  };
+  readonly #shard: number;
+
+  constructor(shard: number) {
+    this.#shard = shard;
+  }
+
+  record(row: InstanceRow): InstanceRecord | undefined {
+    const reader = new RecordReader();
+    const record = reader.read(this.#shard, "instance", row.key, () => recordOf(row));
+    this.lost.instances.push(...reader.unreadable);
+    return record;
+  }
+
+  /** By their instances. */
+  tasksBy(rows: Iterable<TaskRow>): Map<string, Map<string, TaskState>> {
+    const reader = new RecordReader();
+    const found = new Map<string, Map<string, TaskState>>();
+    for (const { instance, id, state } of rows) {
+      const key = taskRecordKey(instance, id);
+      const task = reader.read(this.#shard, "task", key, () => decodeTask(id, state));
+      for (const each of reader.unreadable.splice(0)) this.lost.tasks.push({ ...each, instance, id });
+      if (task === undefined) continue;
+      const own = found.get(instance) ?? new Map<string, TaskState>();
+      found.set(instance, own.set(id, task));
+    }
+    return found;
+  }
+
+  name(row: NameRow): NameKnowledge | undefined {
+    const { project_id: projectId, name } = row;
+    const reader = new RecordReader();
+    const known = reader.read(this.#shard, "name", nameRecordKey(projectId, name), () => nameOf(row));
+    for (const each of reader.unreadable) this.lost.names.push({ ...each, projectId, name });
+    return known;
+  }
+}
 
 const unknownShard = (db: Database, shard: number): StoreError =>
   new StoreError("mismatch", `the store ${db.path} has no shard ${shard}`);

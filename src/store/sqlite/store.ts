@@ -10,6 +10,7 @@ import { latestVersion, migrate, schemaVersion } from "./migrate.ts";
 import { sqliteNotes } from "./notes.ts";
 import { sqliteOutbox } from "./outbox.ts";
 import { sqliteReader } from "./reader.ts";
+import { Aside } from "./set-aside.ts";
 import { sqliteState } from "./state.ts";
 
 export interface SqliteOptions {
@@ -92,15 +93,17 @@ function storeOn(
 ): Store {
   const rows = new ShardRows(db);
   const events = sqliteEvents(db);
+  const setAside = new Aside(db, clock);
   const ping = db.prepare("SELECT generation FROM shard LIMIT 1");
   return {
     kind: "sqlite",
-    state: sqliteState(db, rows, events),
-    outbox: sqliteOutbox(db, rows, events),
+    state: sqliteState(db, rows, events, setAside),
+    outbox: sqliteOutbox(db, rows, events, setAside),
     leases: sqliteLeases(db, rows, clock, { granting: exclusive, shards }),
-    notes: sqliteNotes(db),
+    notes: sqliteNotes(db, setAside),
     budget: processBudget(clock),
-    reader: sqliteReader(db),
+    reader: sqliteReader(db, setAside),
+    setAside,
     async ping() {
       db.read(() => ping.get());
     },

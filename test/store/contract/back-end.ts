@@ -1,4 +1,5 @@
 import { NOTHING } from "../../../src/core/data.ts";
+import { add, EMPTY, serialize } from "../../../src/core/sketch.ts";
 import type { InstanceRecord, TaskState, Verdict } from "../../../src/core/state.ts";
 import { NO_FIELDS, shownTaskFields } from "../../../src/core/task-fields.ts";
 import type {
@@ -21,8 +22,20 @@ export interface OpenedStore {
   reopen(): Promise<Store>;
   /** One more handle on the same store, as a command beside the daemon has it. It is closed by `dispose`. */
   second(): Promise<Store>;
+  /** Writes a text in the place of a record, behind the back of every handle. */
+  damage(place: RecordPlace, text: string): Promise<void>;
+  /** The copy that was kept of a record. */
+  aside(kind: string, key: string): Promise<string | undefined>;
   /** Closes every handle and removes what was stored. */
   dispose(): Promise<void>;
+}
+
+/** `key`: of the instance, or the project of a name. `id`: the task, or the name itself. */
+export interface RecordPlace {
+  readonly shard: number;
+  readonly kind: "instance" | "task" | "name";
+  readonly key: string;
+  readonly id?: string;
 }
 
 /** What takes events in and gives their deliveries out. */
@@ -162,6 +175,15 @@ export const fullTask = (id: string): TaskState =>
     progress: { ratio: 0, since: T0 },
     muted: { eventId: "evt_x", sequence: 3, until: T0 + 1, announced: "stuck" },
   });
+
+/** Durations of so many runs, as they are stored. */
+export const sketch = (runs: number): string =>
+  serialize(
+    add(
+      EMPTY,
+      Array.from({ length: runs }, () => ({ seconds: 60, at: T0 })),
+    ),
+  );
 
 /** An object with own properties of these names, whatever they are. */
 export const counts = (entries: readonly [string, number][]): Record<string, number> =>

@@ -1,6 +1,18 @@
 import { expect, test } from "vitest";
 import type { Store, TaskFilter } from "../../../src/ports/store.ts";
-import { batch, event, fullRecord, fullTask, leaseOf, put, record, T0, task, verdict } from "./back-end.ts";
+import {
+  batch,
+  event,
+  fullRecord,
+  fullTask,
+  leaseOf,
+  put,
+  record,
+  sketch,
+  T0,
+  task,
+  verdict,
+} from "./back-end.ts";
 import type { UseStore } from "./use-store.ts";
 
 /** Round the shards, each a millisecond later than the one before. Returns the ids. */
@@ -255,14 +267,14 @@ export function readerContract(use: UseStore): void {
 
   test("names of all shards are read, each shard's own", async () => {
     const { store } = await use();
-    const name = { projectId: "p1", name: "restart", executed: true, sketch: "a" };
+    const name = { projectId: "p1", name: "restart", executed: true, sketch: sketch(1) };
     await store.state.commit(await leaseOf(store, 1), batch({ names: [name] }));
     await store.state.commit(
       await leaseOf(store, 2),
       batch({
         shard: 2,
         names: [
-          { ...name, sketch: "b" },
+          { ...name, sketch: sketch(2) },
           { ...name, name: "resize", sketch: null },
         ],
       }),
@@ -273,7 +285,7 @@ export function readerContract(use: UseStore): void {
     expect(names).toEqual([
       { ...name, shard: 2, name: "resize", sketch: null },
       { ...name, shard: 1 },
-      { ...name, shard: 2, sketch: "b" },
+      { ...name, shard: 2, sketch: sketch(2) },
     ]);
   });
 }

@@ -9,6 +9,7 @@ import {
   leaseOf,
   record,
   SHARDS,
+  sketch,
   T0,
   task,
   verdict,
@@ -36,7 +37,7 @@ export function stateContract(use: UseStore): void {
       record: fullRecord(),
       upserts: [fullTask("full"), task("plain")],
       names: [
-        { projectId: "p1", name: "restart", executed: true, sketch: "sketch\0é" },
+        { projectId: "p1", name: "restart", executed: true, sketch: sketch(1) },
         { projectId: "p1", name: "__proto__", executed: false, sketch: null },
       ],
     });
@@ -197,14 +198,14 @@ export function stateContract(use: UseStore): void {
     await store.state.commit(lease, batch({ names: [name, { ...name, projectId: "p2" }] }));
     await store.state.commit(
       lease,
-      batch({ expectRevision: 1, names: [{ ...name, executed: true, sketch: "s2" }] }),
+      batch({ expectRevision: 1, names: [{ ...name, executed: true, sketch: sketch(2) }] }),
     );
     const { names } = await store.state.load(1);
     expect(names).toHaveLength(2);
     expect(names.find(({ projectId }) => projectId === "p1")).toEqual({
       ...name,
       executed: true,
-      sketch: "s2",
+      sketch: sketch(2),
     });
     expect((await store.state.load(2)).names).toEqual([]);
   });
@@ -219,7 +220,7 @@ export function stateContract(use: UseStore): void {
           key: `p1/${text}`,
           record: record({ instanceId: text, name: text }),
           upserts: HOSTILE_TEXTS.map((id) => task(id, { name: text, status: "EXECUTING", params: text })),
-          names: [{ projectId: text, name: text, executed: true, sketch: text }],
+          names: [{ projectId: text, name: text, executed: true, sketch: sketch(3) }],
           events: [event(`evt ${text}`, { taskId: text, lane: text, body: text, webhooks: [text] })],
         }),
       );
