@@ -74,7 +74,8 @@ export function storeApi({ clock, emit, opened, process }: StoreApiOptions): Api
       const there = opened();
       // It says most when something is wrong.
       const known = there && (await whole().catch(() => null));
-      return statusJson(process(), there?.engine ?? null, known, clock.now());
+      const unreadable = there && (await there.store.reader.unreadable().catch(() => null));
+      return statusJson(process(), there?.engine ?? null, known, unreadable?.length ?? null, clock.now());
     },
 
     async instances({ after, limit, ...scope }) {

@@ -17,6 +17,8 @@ import type { Clock, Random } from "../ports/clock.ts";
 import type { Store } from "../ports/store.ts";
 import { type Emit, safeEmit } from "../ports/telemetry.ts";
 import { openStore, storeSettings } from "../store/open.ts";
+
+import { OnceAnHour } from "../util/once-an-hour.ts";
 import { parseRedisUrl } from "../util/redis-url.ts";
 import { storeApi } from "./api.ts";
 import { CleanupStack } from "./cleanup-stack.ts";
@@ -133,6 +135,7 @@ export class App {
     this.#store = new ObservedStore(store, clock, this.#emit);
     this.#cleanup.defer("store", () => store.close());
     this.#emit({ kind: "store.up", downSeconds: 0 });
+    const unforeseen = new OnceAnHour();
     const engine = new Engine(config, {
       store: this.#store.store,
       clock,
@@ -145,7 +148,11 @@ export class App {
       cleanup: this.#cleanup,
       onUnforeseen: (err, where) => {
         // What the store's own trouble brings with it is told once, by the store.
-        if (!(err instanceof StoreError)) this.#log.warn({ err }, where);
+        if (err instanceof StoreError && this.#store?.up === false) return;
+        const now = clock.now();
+        unforeseen.tidy(now);
+        const why = err instanceof Error ? err.message : String(err);
+        if (unforeseen.isDue(`${where} ${why}`, now)) this.#log.warn({ err }, where);
       },
     });
     engine.apply(config);
@@ -206,14 +213,15 @@ export class App {
     // A reload may change the credentials, also while the store is away.
     const current = () => storeSettings(this.#loaded.config.store);
     const { kind } = this.#loaded.config.store;
-    for (let told = false; ; told = true) {
+    const told = new OnceAnHour();
+    for (;;) {
       signal.throwIfAborted();
       try {
         return await openStore(current(), { exclusive: true, clock, current });
       } catch (error) {
         const mayPass = kind === "redis" && error instanceof StoreError && error.code === "unavailable";
         if (!mayPass) throw error;
-        if (!told) this.#emit({ kind: "store.down", error });
+        if (told.isDue("store", clock.now())) this.#emit({ kind: "store.down", error });
         await clock.sleep(STORE_AGAIN_MS, signal);
       }
     }
@@ -244,6 +252,7 @@ export class App {
     const reasons: string[] = [];
     if (this.#stopping.signal.aborted) reasons.push("stopping");
     else if (!this.#store) reasons.push("the store has not answered yet");
+    else if (this.#store.damaged) reasons.push("the store is damaged: restore it from a backup and restart");
     else if (!this.#store.up) reasons.push("the store does not answer");
     else if (!this.#engine || this.#engine.replicas.length === 0)
       reasons.push("the shards were not looked at yet");
@@ -293,7 +302,7 @@ export class App {
     }));
     preset(
       this.#metrics,
-      { projects, webhooks: config.webhooks.map(({ name }) => name) },
+      { projects, webhooks: config.webhooks.map(({ name }) => name), shards: config.store.shards },
       this.#options.build,
     );
   }

@@ -293,11 +293,22 @@ export class Engine {
 
   async #tickLeases(): Promise<void> {
     const before = this.#keeper.owned.size;
-    await this.#keeper.tick();
-    const { shards } = this.#config.store;
-    const owned = this.#keeper.owned.size;
-    this.#options.emit({ kind: "leases.held", owned, shards, replicas: this.#keeper.members.length });
-    if (owned !== before) this.#tellLoad();
+    try {
+      await this.#keeper.tick();
+    } finally {
+      const { shards } = this.#config.store;
+      const owned = this.#keeper.owned.size;
+      this.#options.emit({ kind: "leases.held", owned, shards, replicas: this.#keeper.members.length });
+      if (owned !== before) this.#tellLoad();
+    }
+    if (this.#keeper.owned.size !== before) await this.#tellUnreadable();
+  }
+
+  /** What the shards that are ours hold and nobody can read. */
+  async #tellUnreadable(): Promise<void> {
+    const { store, emit, clock } = this.#options;
+    const records = await store.setAside.list([...this.#keeper.owned.keys()]);
+    emit({ kind: "records.unreadable", records, at: clock.now() });
   }
 
   #retarget(): void {
@@ -339,6 +350,7 @@ export class Engine {
   async #count(): Promise<void> {
     const { emit } = this.#options;
     await this.#upkeep.count();
+    await this.#tellUnreadable();
     this.#tellLoad();
     tellThresholds(this.#config, this.#common, this.#targets.projects, this.#knowledge, emit);
   }

@@ -1,4 +1,4 @@
-import { StoreError } from "../errors.ts";
+import { StoreError, type StoreErrorCode } from "../errors.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Store } from "../ports/store.ts";
 import type { Emit, StoreOperation } from "../ports/telemetry.ts";
@@ -34,7 +34,7 @@ const OPERATIONS = {
     names: "read",
     unreadable: "read",
   },
-  setAside: { list: "read" },
+  setAside: { list: "read", drop: "drop" },
 } as const satisfies { readonly [P in keyof Store]?: { readonly [M in keyof Store[P]]: StoreOperation } };
 
 /** What takes room, and comes again by itself as long as anything is watched. */
@@ -43,16 +43,27 @@ const PROOF_OF_ROOM: ReadonlySet<StoreOperation> = new Set(["commit", "touch", "
 /** It answers, and refuses what is to be written. */
 const refusesWrites = ({ code }: StoreError): boolean => code === "full" || code === "read_only";
 
+/** Says something of one key or of the configuration, not that the store is away. */
+const isItsOwn = ({ code }: StoreError): boolean => code === "mismatch" || code === "unreadable";
+
+const AGAIN_MS = 3_600_000;
+
 /**
- * A store whose operations are timed, and whose outages are told once each, when they begin and when they end. Where
- * writes were refused, an answer to a question does not end it.
+ * A store whose operations are timed, and whose outages are told when they begin, every hour while they last, and when
+ * they end. Where writes were refused, an answer to a question does not end it. Where the database is damaged as a
+ * whole, nothing ends it but a restart: no further operation touches it.
  */
 export class ObservedStore {
   readonly store: Store;
-  #downSince: number | null = null;
+  readonly #clock: Clock;
+  readonly #emit: Emit;
+  #down: { readonly since: number; readonly code: StoreErrorCode; readonly toldAt: number } | null = null;
   #refusing = false;
+  #damage: StoreError | null = null;
 
   constructor(inner: Store, clock: Clock, emit: Emit) {
+    this.#clock = clock;
+    this.#emit = emit;
     const observed = <A extends unknown[], R>(
       operation: StoreOperation,
       call: (...args: A) => Promise<R>,
@@ -60,21 +71,12 @@ export class ObservedStore {
       return async (...args: A): Promise<R> => {
         const from = clock.monotonic();
         try {
+          if (this.#damage) throw this.#damage;
           const result = await call(...args);
-          if (this.#downSince !== null && (!this.#refusing || PROOF_OF_ROOM.has(operation))) {
-            emit({ kind: "store.up", downSeconds: (clock.monotonic() - this.#downSince) / 1_000 });
-            this.#downSince = null;
-            this.#refusing = false;
-          }
+          this.#answered(operation);
           return result;
         } catch (error) {
-          if (error instanceof StoreError) {
-            if (refusesWrites(error)) this.#refusing = true;
-            if (this.#downSince === null) {
-              this.#downSince = from;
-              emit({ kind: "store.down", error });
-            }
-          }
+          if (error instanceof StoreError && !isItsOwn(error)) this.#failed(error, from);
           throw error;
         } finally {
           emit({ kind: "store.operation", operation, seconds: (clock.monotonic() - from) / 1_000 });
@@ -109,6 +111,29 @@ export class ObservedStore {
 
   /** Is it not in an outage? */
   get up(): boolean {
-    return this.#downSince === null;
+    return this.#down === null;
+  }
+
+  get damaged(): boolean {
+    return this.#damage !== null;
+  }
+
+  #answered(operation: StoreOperation): void {
+    if (this.#down === null || this.#damage || (this.#refusing && !PROOF_OF_ROOM.has(operation))) return;
+    this.#emit({ kind: "store.up", downSeconds: (this.#clock.monotonic() - this.#down.since) / 1_000 });
+    this.#down = null;
+    this.#refusing = false;
+  }
+
+  #failed(error: StoreError, from: number): void {
+    if (refusesWrites(error)) this.#refusing = true;
+    if (error.code === "corrupt") this.#damage ??= error;
+    const now = this.#clock.monotonic();
+    const known = this.#down;
+    // Beside a full disk, a question that got no answer is no other cause.
+    const isNews = known === null || (error.code === "corrupt" && known.code !== "corrupt");
+    if (!isNews && now - known.toldAt < AGAIN_MS) return;
+    this.#down = { since: known?.since ?? from, code: error.code, toldAt: now };
+    this.#emit({ kind: "store.down", error });
   }
 }

@@ -22,11 +22,12 @@ export interface Process {
   readonly storeUp: boolean;
 }
 
-/** @param whole null while the store does not answer */
+/** @param whole null while the store does not answer, and so is `unreadable` */
 export function statusJson(
   process: Process,
   engine: Engine | null,
   whole: Whole | null,
+  unreadable: number | null,
   now: number,
 ): StatusJson {
   const { build, member, config, hash, loadedAt, lastReload, readiness, storeUp } = process;
@@ -42,7 +43,7 @@ export function statusJson(
     replica: member,
     replicas: engine?.replicas ?? [],
     shards: { total: store.shards, owned: engine?.shardsOwned ?? 0 },
-    store: { kind: store.kind, up: storeUp },
+    store: { kind: store.kind, up: storeUp, unreadable_records: unreadable },
     config: {
       hash,
       loaded_at: iso(loadedAt),

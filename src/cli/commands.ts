@@ -131,6 +131,18 @@ export function commandLine(io: Io, end: (code: ExitCode) => void): Command {
     async (options, [ids]) => (await import("./dead-letters.ts")).dropDeadLetters(ids ?? [], options, io),
   );
 
+  const unreadable = cli
+    .command("unreadable")
+    .description("records of the store that cannot be read: damaged, or of a newer version");
+  on<ConfigArgs & { readonly json?: boolean }>(
+    unreadable.command("list").description("shows the copies").option("--json", "JSON instead of a table"),
+    async (options) => (await import("./unreadable.ts")).listUnreadable(options, io),
+  );
+  on<ConfigArgs & { readonly all?: boolean }>(
+    unreadable.command("drop").description("removes the copies").option("--all", "every one"),
+    async (options) => (await import("./unreadable.ts")).dropUnreadable(options, io),
+  );
+
   const simulate = cli
     .command("simulate")
     .description("a stand-in for the cloud's API, for demos and tests; needs no configuration")

@@ -12,6 +12,7 @@ import type { ExitCode, Io } from "./io.ts";
 import { knownTasks } from "./known-tasks.ts";
 import { withStore } from "./store.ts";
 import { type Column, renderTable } from "./table.ts";
+import { unreadableLines } from "./unreadable.ts";
 
 export interface TasksArgs extends ConfigArgs {
   /** Absent: what runs and what failed. */
@@ -33,7 +34,10 @@ export async function tasks(args: TasksArgs, io: Io): Promise<ExitCode> {
       const rows = sorted.map((known) => row(config, known, now));
       for (const line of renderTable(COLUMNS, rows, io.width)) io.out(line);
     }
-    return sorted.some(({ task }) => task.failedAt !== null || task.verdict !== null) ? 3 : 0;
+    const unreadable = await reader.unreadable();
+    for (const line of unreadableLines(unreadable)) io.err(line);
+    if (sorted.some(({ task }) => task.failedAt !== null || task.verdict !== null)) return 3;
+    return unreadable.length > 0 ? 1 : 0;
   });
 }
 

@@ -409,6 +409,13 @@ export const CATALOG = [
     source: "process",
   },
   {
+    name: "taskwatch_unreadable_records",
+    type: "gauge",
+    labels: [],
+    help: `Records of the store that cannot be read and were set aside. ${OWNED}`,
+    source: "store",
+  },
+  {
     name: "taskwatch_lease_lost_total",
     type: "counter",
     labels: [],

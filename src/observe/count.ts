@@ -51,10 +51,8 @@ export const counting = (metrics: Metrics): Handlers => ({
   "store.down": () => metrics.set("taskwatch_store_up", {}, 0),
   "store.up": () => metrics.set("taskwatch_store_up", {}, 1),
   "lease.lost": () => metrics.inc("taskwatch_lease_lost_total", {}),
-  "leases.held": ({ owned, shards }) => {
-    metrics.set("taskwatch_shards_owned", {}, owned);
-    metrics.set("taskwatch_shards", {}, shards);
-  },
+  "leases.held": ({ owned }) => metrics.set("taskwatch_shards_owned", {}, owned),
+  "records.unreadable": ({ records }) => metrics.set("taskwatch_unreadable_records", {}, records.length),
   "config.loaded": ({ at, hash }) => {
     metrics.set("taskwatch_config_last_reload_successful", {}, 1);
     metrics.set("taskwatch_config_last_reload_success_timestamp_seconds", {}, at / 1000);
@@ -76,6 +74,7 @@ export const counting = (metrics: Metrics): Handlers => ({
   "maintenance.opened": nothing,
   "maintenance.closed": nothing,
   "store.forgot": nothing,
+  "shard.failed": nothing,
   "lease.acquired": nothing,
   "lease.released": nothing,
   acknowledged: nothing,

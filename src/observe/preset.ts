@@ -13,6 +13,8 @@ export interface Configured {
     readonly discoverySeconds: number | null;
   }[];
   readonly webhooks: readonly string[];
+  /** Of the store: known before it has answered, so that an alert sees that none is owned. */
+  readonly shards: number;
 }
 
 export interface Build {
@@ -33,6 +35,7 @@ export function preset(metrics: Metrics, configured: Configured, build: Build): 
   });
   const { version, revision, nodeVersion } = build;
   metrics.set("taskwatch_build_info", { version, revision, node_version: nodeVersion }, 1);
+  metrics.set("taskwatch_shards", {}, configured.shards);
   for (const type of EVENT_TYPES) metrics.start("taskwatch_events_total", { type });
   for (const operation of STORE_OPERATIONS) {
     metrics.start("taskwatch_store_operation_duration_seconds", { operation });

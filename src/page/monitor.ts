@@ -27,6 +27,11 @@ export function troubles({ status, instances, webhooks }: Monitor, now: number):
   if (reload && !reload.successful) {
     found.push(html`The last reload failed ${ago(reload.at, now)}: ${reload.problems.join("; ")}.`);
   }
+  const unreadable = status.store.unreadable_records ?? 0;
+  if (unreadable > 0)
+    found.push(
+      html`${plural(unreadable, "record")} of the store cannot be read; <code>dms-taskwatch tasks</code> names ${unreadable === 1 ? "it" : "them"}.`,
+    );
   for (const { name, credentials_valid, unreachable, id } of projects) {
     if (credentials_valid === false)
       found.push(html`The credentials of project ${nameOf(name)} are refused.`);

@@ -1,5 +1,6 @@
 import { hash } from "../core/hash.ts";
 import { shareOf } from "../core/shares.ts";
+import { StoreError } from "../errors.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Lease, Leases, StateStore } from "../ports/store.ts";
 import type { Emit } from "../ports/telemetry.ts";
@@ -24,6 +25,14 @@ export interface ShardKeeperOptions {
   readonly beforeRelease: (shard: Shard) => Promise<void>;
 }
 
+/** Between two tries of a shard that cannot be loaded. */
+const FAILED_MIN_MS = 1_000;
+const FAILED_MAX_MS = 60_000;
+
+/** Is the store as a whole in trouble? It says so itself, and all shards have it. */
+const isOfStore = (error: unknown): boolean =>
+  error instanceof StoreError && error.code !== "mismatch" && error.code !== "unreadable";
+
 /** Which shards are ours: takes a fair share, renews in good time, drops at once what is lost, gives back the rest. */
 export class ShardKeeper {
   readonly #options: ShardKeeperOptions;
@@ -31,6 +40,8 @@ export class ShardKeeper {
   readonly #leaving = new Map<number, { readonly shard: Shard; readonly done: Promise<void> }>();
   /** The last one of each shard that was ours. */
   readonly #fences = new Map<number, number>();
+  /** Shards that could not be loaded, and by the monotonic clock when they are tried again. */
+  readonly #failed = new Map<number, { readonly wait: number; readonly until: number }>();
   #members: readonly string[] = [];
   /** Where to look for a free shard next. */
   #cursor: number;
@@ -137,7 +148,7 @@ export class ShardKeeper {
     const { leases, member, shards } = this.#options;
     const place = (shard: number) => (shard - this.#cursor + shards) % shards;
     const tried = (await leases.free(member))
-      .filter((shard) => !this.#owned.has(shard) && !this.#leaving.has(shard))
+      .filter((shard) => !this.#owned.has(shard) && !this.#leaving.has(shard) && !this.#waits(shard))
       .sort((a, b) => place(a) - place(b))
       .slice(0, count);
     this.#cursor = ((tried.at(-1) ?? this.#cursor) + 1) % shards;
@@ -164,15 +175,30 @@ export class ShardKeeper {
         if (lease.fence <= (this.#fences.get(lease.shard) ?? 0)) this.#forgot(lease.shard);
         this.#fences.set(lease.shard, lease.fence);
         this.#owned.set(lease.shard, shard);
+        this.#failed.delete(lease.shard);
         emit({ kind: "lease.acquired", shard: lease.shard, fence: lease.fence });
         onGained(shard);
         return;
       }
     } catch (error) {
       await leases.release(lease).catch(() => {});
-      throw error;
+      if (isOfStore(error)) throw error;
+      this.#fail(lease.shard, error);
+      return;
     }
     await leases.release(lease);
+  }
+
+  /** The shard itself cannot be loaded: it is left to others, and tried again later, ever more seldom. */
+  #fail(shard: number, error: unknown): void {
+    const { clock, emit } = this.#options;
+    const wait = Math.min((this.#failed.get(shard)?.wait ?? FAILED_MIN_MS / 2) * 2, FAILED_MAX_MS);
+    this.#failed.set(shard, { wait, until: clock.monotonic() + wait });
+    emit({ kind: "shard.failed", shard, error, at: clock.now() });
+  }
+
+  #waits(shard: number): boolean {
+    return this.#options.clock.monotonic() < (this.#failed.get(shard)?.until ?? Number.NEGATIVE_INFINITY);
   }
 
   #forgot(shard: number): void {
@@ -180,7 +206,18 @@ export class ShardKeeper {
   }
 
   async #reloadDropped(): Promise<void> {
-    for (const shard of this.#owned.values()) if (shard.dropped) await shard.reload();
+    for (const shard of [...this.#owned.values()]) {
+      if (!shard.dropped) continue;
+      try {
+        await shard.reload();
+      } catch (error) {
+        if (isOfStore(error)) throw error;
+        // Without its state it is not watched, so it must not count as owned.
+        if (this.#owned.get(shard.number) !== shard) continue;
+        this.#fail(shard.number, error);
+        void this.#giveBack(shard);
+      }
+    }
   }
 
   /** The write is fenced whatever we do here; this stops the shard's polls and deliveries and hides its series. */

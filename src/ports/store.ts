@@ -106,6 +106,8 @@ export interface Unreadable {
 export interface SetAside {
   /** Sorted by shard, kind and key. Those of shard 0 include the notes. */
   list(shards: readonly number[]): Promise<readonly Unreadable[]>;
+  /** Removes copies for good. */
+  drop(copies: readonly Pick<Unreadable, "shard" | "kind" | "key">[]): Promise<void>;
 }
 
 export interface StateStore {

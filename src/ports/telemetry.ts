@@ -3,6 +3,7 @@ import type { Fact } from "../core/decision.ts";
 import type { EventType } from "../core/event.ts";
 import type { ThresholdSource, VerdictKind } from "../core/state.ts";
 import type { Operation } from "./call-gate.ts";
+import type { Unreadable } from "./store.ts";
 
 /**
  * What happens while the program runs, for the log and the metrics (`observe/record.ts`). May be lost with a crash:
@@ -226,15 +227,20 @@ export type DeliveryFact =
 
 export type StoreEvent =
   | { readonly kind: "store.operation"; readonly operation: StoreOperation; readonly seconds: number }
+  /** When it begins, when its cause changes, and again every hour. */
   | { readonly kind: "store.down"; readonly error: unknown }
   /** Also once after the start, with 0. */
   | { readonly kind: "store.up"; readonly downSeconds: number }
   /** It knows less of a shard than it had acknowledged to this process: it came back empty, or with older data. */
   | { readonly kind: "store.forgot"; readonly shard: number }
+  /** All that cannot be read of the shards that this process owns; told at every look. */
+  | { readonly kind: "records.unreadable"; readonly records: readonly Unreadable[]; readonly at: number }
+  /** It could not be loaded, for a reason of its own; it is left to others and tried again. Told at each try. */
+  | { readonly kind: "shard.failed"; readonly shard: number; readonly error: unknown; readonly at: number }
   | { readonly kind: "lease.acquired"; readonly shard: number; readonly fence: number }
   | { readonly kind: "lease.lost"; readonly shard: number }
   | { readonly kind: "lease.released"; readonly shard: number }
-  /** After each change. */
+  /** After each look at the leases, also one that failed. */
   | {
       readonly kind: "leases.held";
       readonly owned: number;

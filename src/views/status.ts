@@ -14,7 +14,12 @@ export interface StatusJson {
   readonly replicas: readonly string[];
   /** `owned` by this process. */
   readonly shards: { readonly total: number; readonly owned: number };
-  readonly store: { readonly kind: "sqlite" | "redis"; readonly up: boolean };
+  readonly store: {
+    readonly kind: "sqlite" | "redis";
+    readonly up: boolean;
+    /** Of all shards; null while the store does not answer. */
+    readonly unreadable_records: number | null;
+  };
   readonly config: {
     /** As `taskwatch_config_hash`. */
     readonly hash: number;

@@ -180,6 +180,8 @@ describe("the monitor's own alerts", { timeout: 120_000 }, () => {
     ["TaskwatchDeadLetters", "the takeover of one shard", /\[2m\]/, "[15s]"],
     ["TaskwatchShardsUnowned", "a failed scrape", /last_over_time\((taskwatch_shards_owned)\[2m\]\)/, "$1"],
     ["TaskwatchShardsUnowned", "the other replica", /sum by \(job\)/, "max by (job)"],
+    ["TaskwatchStateUnreadable", "that nobody owns a shard", /or \([\s\S]+> 0\s+\)/, ""],
+    ["TaskwatchStateUnreadable", "the takeover of one shard", /\[2m\]/, "[15s]"],
     ["TaskwatchConfigReloadFailed", "a failed scrape", /max_over_time\((\w+)\[5m\]\)/, "$1"],
     ["TaskwatchConfigInconsistent", "a failed scrape", /last_over_time\((\w+)\[5m\]\)/g, "$1"],
     ["TaskwatchConfigInconsistent", "that another job is another system", /by \(job\)/g, "by ()"],

@@ -18,6 +18,7 @@ const SEVERITIES = {
   TaskwatchDeadLetters: "warning",
   TaskwatchStoreDown: "critical",
   TaskwatchShardsUnowned: "critical",
+  TaskwatchStateUnreadable: "critical",
   TaskwatchConfigReloadFailed: "warning",
   TaskwatchConfigInconsistent: "warning",
 };
@@ -66,7 +67,7 @@ test("promtool accepts the rules and the configuration of Prometheus", async () 
     await run("promtool", ["check", "rules", "--lint-fatal", "alerts/taskwatch.rules.yml"], configDir),
   ).toMatchObject({
     code: 0,
-    output: expect.stringContaining("17 rules found"),
+    output: expect.stringContaining("18 rules found"),
   });
   const config = await run("promtool", ["check", "config", "--lint-fatal", "prometheus.yml"], configDir);
   expect(config.code, config.output).toBe(0);

@@ -28,6 +28,10 @@ test("what is known of projects, webhooks, reasons and event types is there from
     'taskwatch_webhook_disabled{webhook="ops"} 0',
   ]);
   expect(samplesOf(text, "taskwatch_lease_lost_total")).toEqual(["taskwatch_lease_lost_total 0"]);
+  // Before the store has answered: an alert compares the two.
+  expect(samplesOf(text, "taskwatch_shards")).toEqual(["taskwatch_shards 16"]);
+  expect(samplesOf(text, "taskwatch_shards_owned")).toEqual(["taskwatch_shards_owned 0"]);
+  expect(samplesOf(text, "taskwatch_unreadable_records")).toEqual(["taskwatch_unreadable_records 0"]);
   expect(samplesOf(text, "taskwatch_build_info")).toEqual([
     'taskwatch_build_info{version="0.1.0",revision="abc1234",node_version="v24.21.0"} 1',
   ]);
@@ -40,6 +44,7 @@ test("a reload keeps what was counted, starts what is new, and lets removed proj
   const both = {
     projects: [...CONFIGURED.projects, { name: "dev", requestsPerSecond: 1, discoverySeconds: null }],
     webhooks: ["ops", "chat"],
+    shards: 16,
   };
   preset(metrics, both, BUILD);
   const after = await text();
@@ -48,7 +53,7 @@ test("a reload keeps what was counted, starts what is new, and lets removed proj
     'taskwatch_credentials_valid{project="dev"} 1',
     'taskwatch_credentials_valid{project="prod"} 0',
   ]);
-  preset(metrics, { projects: both.projects.slice(1), webhooks: ["chat"] }, BUILD);
+  preset(metrics, { projects: both.projects.slice(1), webhooks: ["chat"], shards: 16 }, BUILD);
   // A poll that was under way when the project left.
   recorder.emit(factOf(transition()));
   const left = await text();
@@ -175,6 +180,7 @@ test("any project, instance or id is escaped so that every line stays one sample
       const { recorder, show, text } = scene({
         projects: [{ name: project, requestsPerSecond: 5, discoverySeconds: null }],
         webhooks: [name],
+        shards: 16,
       });
       recorder.emit({ ...factOf(transition()), project } as Parameters<typeof recorder.emit>[0]);
       show(

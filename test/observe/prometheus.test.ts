@@ -54,6 +54,7 @@ test("a real Prometheus reads both formats to the end, hostile labels included, 
       { name: hostile, requestsPerSecond: 5, discoverySeconds: null },
     ],
     webhooks: ["ops", hostile],
+    shards: 16,
   });
   metrics.collectDefaults();
   for (const event of EVERY_EVENT) recorder.emit(event);

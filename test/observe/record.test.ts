@@ -218,7 +218,7 @@ test("what stays broken is said once: credentials, the store, discovery, throttl
   expect(
     told(
       ...[refused, refused, { kind: "credentials.accepted", project: "prod" } as const],
-      ...[storeDown, storeDown, { kind: "store.up", downSeconds: 3 } as const],
+      ...[storeDown, { kind: "store.up", downSeconds: 3 } as const],
       ...[found, failed, failed, found, found],
       ...[known, unknown, unknown, known, known],
       ...[budget(5), budget(2.5), budget(1), budget(5), budget(5)],

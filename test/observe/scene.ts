@@ -15,6 +15,7 @@ export const BUILD: Build = { version: "0.1.0", revision: "abc1234", nodeVersion
 export const CONFIGURED: Configured = {
   projects: [{ name: "prod", requestsPerSecond: 5, discoverySeconds: 300 }],
   webhooks: ["ops"],
+  shards: 16,
 };
 
 /** Metrics, recorder and exposition as the program wires them, over instances that the test gives. */

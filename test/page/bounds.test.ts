@@ -56,7 +56,7 @@ const STATUS: StatusJson = {
   replica: "a",
   replicas: ["a"],
   shards: { total: 16, owned: 16 },
-  store: { kind: "sqlite", up: true },
+  store: { kind: "sqlite", up: true, unreadable_records: 0 },
   config: { hash: 1, loaded_at: at(60), last_reload: null },
   instances: 1,
   tasks: { open: 0, stuck: 0, failed: 0 },

@@ -257,12 +257,14 @@ describe("a slow or failing store", () => {
   test("that cannot load one shard costs no other, and leaves that one to the others", async () => {
     const { store, replica } = await scene();
     const load: StateStore["load"] = async (shard) => {
-      if (shard === 5) throw new StoreError("corrupt", "shard 5");
+      if (shard === 5) throw new StoreError("mismatch", "shard 5");
       return store.state.load(shard);
     };
     const a = replica("a", {}, { load });
-    for (let turn = 0; turn < 3; turn++) await a.keeper.tick().catch(() => {});
+    for (let turn = 0; turn < 3; turn++) await a.keeper.tick();
     expect(a.owns()).toEqual(ALL.filter((number) => number !== 5));
+    // Not at every tick.
+    expect(a.told.filter((kind) => kind === "shard.failed")).toHaveLength(1);
     expect(await store.leases.acquire(5, "b", TTL)).not.toBeNull();
   });
 });

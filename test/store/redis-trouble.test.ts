@@ -132,6 +132,18 @@ test("another number of shards, or a layout from a newer version, is refused wit
   );
 });
 
+test("a replica that runs ends its work when a newer one raises the layout", async () => {
+  const redis = await server();
+  const store = await opened({ url: redis.url });
+  await store.leases.join("replica-a", 10_000);
+  const client = redis.client();
+  await client.set("{trouble}:layout", "2 4 newer");
+  expect(await codeOf(store.leases.join("replica-a", 10_000))).toBe("newer");
+  await client.set("{trouble}:layout", "garbage");
+  expect(await codeOf(store.leases.join("replica-a", 10_000))).toBe("mismatch");
+  client.disconnect();
+});
+
 test("while the server is away every call fails at once as unavailable, and after it is back they work", async () => {
   const redis = await server();
   const store = await opened({ url: redis.url });

@@ -15,7 +15,7 @@ const CODES: Readonly<Record<string, readonly [StoreErrorCode, string]>> = {
   WRONGPASS: ["unavailable", "Redis refuses user name and password"],
   NOPERM: ["unavailable", "the Redis user lacks a permission"],
   WRONGTYPE: [
-    "corrupt",
+    "mismatch",
     "a key of the store holds something else: is store.key_prefix shared with another program?",
   ],
 };

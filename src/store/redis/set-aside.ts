@@ -25,6 +25,18 @@ export function redisSetAside(client: Client, keys: Keys, clock: Clock): RedisSe
       return (await Promise.all(lists)).flat();
     },
 
+    async drop(copies) {
+      for (const { shard, kind, key } of copies) {
+        const hash = kind === "note" ? keys.aside : keys.shard(shard).aside;
+        // The scripts write the field, and escape more than `JSON.stringify` does.
+        const fields = Object.keys(await textsOf(hash)).filter((field) => {
+          const [ofKind, ofKey] = JSON.parse(field) as [string, string];
+          return ofKind === kind && ofKey === key;
+        });
+        if (fields.length > 0) await asStoreErrors("drop", () => client.hdel(hash, ...fields));
+      }
+    },
+
     async prune(shard) {
       const before = clock.now() - SET_ASIDE_KEPT_MS;
       for (const hash of hashesOf(shard)) {

@@ -9,6 +9,7 @@ import { redisLeases } from "./leases.ts";
 import { redisBudget, redisNotes } from "./notes.ts";
 import { redisOutbox } from "./outbox.ts";
 import { redisReader } from "./reader.ts";
+import { replies } from "./replies.ts";
 import { scriptRunner } from "./scripts.ts";
 import { redisSetAside } from "./set-aside.ts";
 import { redisState } from "./state.ts";
@@ -39,15 +40,16 @@ export async function openRedis(options: RedisStoreOptions): Promise<Store> {
 }
 
 /** Format, number of shards, and an origin, kept from the first opening on. */
-async function setLayout(client: Client, keys: Keys, shards: number): Promise<void> {
-  const layout = `${LAYOUT} ${shards} ${randomBytes(8).toString("hex")}`;
-  await asStoreErrors("open", () => client.set(keys.layout, layout, "NX"));
-}
-
 async function checkLayout(client: Client, keys: Keys, shards: number): Promise<void> {
-  await setLayout(client, keys, shards);
-  const text = await asStoreErrors("open", () => client.get(keys.layout));
-  const [layout = 0, kept = 0] = (text ?? "").split(" ").map(Number);
+  const own = `${LAYOUT} ${shards} ${randomBytes(8).toString("hex")}`;
+  const [, text] = await replies(client.pipeline().set(keys.layout, own, "NX").get(keys.layout));
+  const [layout = 0, kept = 0] = String(text).split(" ").map(Number);
+  if (!Number.isSafeInteger(layout) || !Number.isSafeInteger(kept)) {
+    throw new StoreError(
+      "mismatch",
+      `the key ${keys.layout} in Redis is not a layout: is store.key_prefix shared with another program?`,
+    );
+  }
   if (layout > LAYOUT) {
     throw new StoreError(
       "newer",
@@ -73,8 +75,9 @@ function storeOn(client: Client, keys: Keys, { shards, clock }: RedisStoreOption
     leases: {
       ...leases,
       async join(member, ttl) {
-        // Put back after the server lost all: what begins anew has the same layout.
-        await setLayout(client, keys, shards);
+        // Put back after the server lost all: what begins anew has the same layout. While replicas are replaced, a newer
+        // one may have raised it: this one must not write any more.
+        await checkLayout(client, keys, shards);
         return await leases.join(member, ttl);
       },
     },

@@ -14,7 +14,7 @@ export interface Lost {
   readonly names: readonly (Unreadable & { readonly projectId: string; readonly name: string })[];
 }
 
-/** Moves records out of use. Every function but `list` runs inside a transaction of the caller. */
+/** Moves records out of use. `state`, `note` and `prune` run inside a transaction of the caller. */
 export class Aside implements SetAside {
   readonly #db: Database;
   readonly #clock: Clock;
@@ -29,6 +29,13 @@ export class Aside implements SetAside {
   async list(shards: readonly number[]): Promise<readonly Unreadable[]> {
     const { list } = this.#statements;
     return this.#db.read(() => [...shards].sort((a, b) => a - b).flatMap((shard) => list.all(shard)));
+  }
+
+  async drop(copies: Parameters<SetAside["drop"]>[0]): Promise<void> {
+    const { drop } = this.#statements;
+    await this.#db.write(() => {
+      for (const { shard, kind, key } of copies) drop.run(shard, kind, key);
+    });
   }
 
   all(): readonly Unreadable[] {
@@ -86,6 +93,7 @@ function prepare(db: Database) {
       "SELECT shard, kind, key, why, at FROM set_aside WHERE shard = ? ORDER BY kind, key",
     ),
     all: db.prepare<Unreadable>("SELECT shard, kind, key, why, at FROM set_aside ORDER BY shard, kind, key"),
+    drop: db.prepare("DELETE FROM set_aside WHERE shard = ? AND kind = ? AND key = ?"),
     prune: db.prepare("DELETE FROM set_aside WHERE shard = ? AND at < ?"),
     copyInstance: db.prepare(
       `${copy} SELECT shard, 'instance', key, ?, ?, record FROM instance WHERE shard = ? AND key = ?`,
