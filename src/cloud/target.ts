@@ -12,6 +12,9 @@ export interface Target {
   readonly headers: Readonly<Record<string, string>>;
 }
 
+/** The cloud's pages call it mandatory, for a GET too, and the official signer for Node.js signs it. */
+const CONTENT_TYPE = { "content-type": "application/json" };
+
 /**
  * @param endpoint origin, possibly with a path in front
  * @param segments of the path, not encoded
@@ -23,6 +26,6 @@ export function target(endpoint: string, segments: readonly string[], projectId:
     origin,
     host,
     path: `${pathname.replace(/\/+$/, "")}/${segments.map(encode).join("/")}`,
-    headers: projectId === null ? {} : { "x-project-id": projectId },
+    headers: { ...CONTENT_TYPE, ...(projectId === null ? {} : { "x-project-id": projectId }) },
   };
 }

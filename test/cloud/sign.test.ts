@@ -116,6 +116,21 @@ test.each(vectors.goSdkVectors)(
   },
 );
 
+test("a call for the tasks of an instance is signed as the official SDK signs it, content type and all", () => {
+  const vector = vectors.vectors.find(({ name }) => name === "kafka-list-tasks-start-1-permanent-aksk");
+  if (!vector) throw new Error("the vector is not there");
+  const { origin, pathname } = new URL(vector.endpoint);
+  const segments = pathname.slice(1).split("/");
+  const auth = keyPairAuth({ accessKey: vector.ak, secretKey: vector.sk, securityToken: null });
+  const { now } = splitDate(vector.headers);
+  const { authorization } = auth.headers(
+    target(origin, segments, segments[1] ?? ""),
+    canonicalQuery(pairs(vector.queryParams)),
+    now,
+  );
+  expect(authorization).toBe(vector.expected.authorization);
+});
+
 test("temporary keys sign their security token and the project id", () => {
   const auth = keyPairAuth({
     accessKey: "AKEXAMPLE00000000002",
@@ -134,6 +149,7 @@ test("temporary keys sign their security token and the project id", () => {
   const now = Date.parse("2026-11-24T10:00:00.999Z");
   const { authorization, ...sent } = auth.headers(at, query, now);
   expect(sent).toEqual({
+    "content-type": "application/json",
     host: "dms.eu-west-101.myhuaweicloud.eu",
     "x-project-id": "p1",
     "x-sdk-date": "20261124T100000Z",
@@ -146,7 +162,7 @@ test("temporary keys sign their security token and the project id", () => {
       sent,
     ),
   );
-  expect(authorization).toContain("SignedHeaders=host;x-project-id;x-sdk-date;x-security-token");
+  expect(authorization).toContain("SignedHeaders=content-type;host;x-project-id;x-sdk-date;x-security-token");
 });
 
 test("a new second and a new target give new signatures", () => {
@@ -164,6 +180,6 @@ test("path segments are encoded, and a path in the endpoint is kept", () => {
     origin: "http://127.0.0.1:8080",
     host: "127.0.0.1:8080",
     path: "/base/v2/a%20b%2Fc/%C3%BC",
-    headers: {},
+    headers: { "content-type": "application/json" },
   });
 });

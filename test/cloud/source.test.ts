@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { tokenAuth } from "../../src/cloud/auth.ts";
 import { findProjectId } from "../../src/cloud/projects.ts";
 import { CloudError, UsageError } from "../../src/errors.ts";
 import { ManualClock } from "../support/manual-clock.ts";
@@ -27,8 +28,31 @@ test("a list asks for its window in whole seconds, open at the end that is now, 
     "x-sdk-date": "20261124T100000Z",
     "x-project-id": "p1",
     accept: "application/json",
-    authorization: expect.stringContaining("SignedHeaders=host;x-project-id;x-sdk-date, Signature="),
+    "content-type": "application/json",
+    authorization: expect.stringContaining(
+      "SignedHeaders=content-type;host;x-project-id;x-sdk-date, Signature=",
+    ),
   });
+});
+
+test("every GET has a content type, with a signature and with a token", async () => {
+  await using server = await serve((_, response) => json(response, {}, 404));
+  for (const auth of [undefined, () => tokenAuth("token")]) {
+    await using cloud = client(server.url, auth ? { auth } : {});
+    const { source, api } = cloud;
+    const calls = [
+      source.list("i1", lastDay(), NEVER),
+      source.show("i1", "t1", NEVER),
+      source.progress("i1", "t1", NEVER),
+      source.instances("kafka", NEVER),
+      source.scheduled("i1", NEVER),
+      findProjectId(api, server.url, "eu-west-101", NEVER),
+    ];
+    await Promise.allSettled(calls);
+  }
+  expect(server.requests).toHaveLength(12);
+  for (const { headers, url } of server.requests)
+    expect(headers["content-type"], url).toBe("application/json");
 });
 
 test("an end in the past is asked for a second later, because it may not count in", async () => {

@@ -12,6 +12,8 @@ export interface SignedCall {
   /** Epoch ms that the signature is dated. */
   readonly at?: number;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Sent and signed. */
+  readonly signed?: Readonly<Record<string, string>>;
 }
 
 /** Headers that sign a GET of this URL. */
@@ -20,7 +22,7 @@ export function signedHeaders(url: string, call: SignedCall = {}): Record<string
   const key: Pair = call.key ?? DEMO_KEY;
   const sdkDate = new Date(call.at ?? Date.now()).toISOString().replace(/[-:]|\.\d+/g, "");
   const token = key.security_token === undefined ? {} : { "x-security-token": key.security_token };
-  const headers: Record<string, string> = { host, "x-sdk-date": sdkDate, ...token };
+  const headers: Record<string, string> = { host, "x-sdk-date": sdkDate, ...token, ...call.signed };
   const names = Object.keys(headers).sort();
   const request = {
     method: "GET",
@@ -31,7 +33,7 @@ export function signedHeaders(url: string, call: SignedCall = {}): Record<string
   };
   const signature = signatureOf(canonicalRequest(request, names), sdkDate, key.secret_key);
   const authorization = `SDK-HMAC-SHA256 Access=${key.access_key}, SignedHeaders=${names.join(";")}, Signature=${signature}`;
-  return { "x-sdk-date": sdkDate, ...token, authorization, ...call.headers };
+  return { "x-sdk-date": sdkDate, ...token, ...call.signed, authorization, ...call.headers };
 }
 
 export function get(url: string, call: SignedCall = {}): Promise<Response> {

@@ -47,6 +47,14 @@ test("a signature does not fit another query or another header", async () => {
   expect((await fetch(`${url}?limit=5`, { headers })).status).toBe(200);
 });
 
+test("a content type is accepted signed, unsigned and left out, and what was signed cannot be changed", async () => {
+  const type = { "content-type": "application/json" };
+  expect((await call({ signed: type })).status).toBe(200);
+  expect((await call({ headers: type })).status).toBe(200);
+  expect((await call()).status).toBe(200);
+  expect((await call({ signed: type, headers: { "content-type": "text/plain" } })).status).toBe(401);
+});
+
 test("a date more than 15 minutes off is refused, either way", async () => {
   expect((await call({ at: START - 15 * 60_000 })).status).toBe(200);
   expect((await call({ at: START - 15 * 60_000 - 1000 })).body).toContain("signature expired");
