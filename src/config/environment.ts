@@ -19,8 +19,9 @@ const PROJECT_ID: Path = [...PROJECT, "project_id"];
 const HW_PROJECT_ID: Variable = { name: "HW_PROJECT_ID", path: PROJECT_ID };
 
 /**
- * Where the credentials come from: the names of the official SDKs, then those of Terraform. The first set of which a
- * needed variable is there is taken whole, so that keys of two accounts are never mixed.
+ * Where the credentials come from: the names of the official SDKs, those of Terraform, then those of the samples on
+ * the API's pages. The first set of which a needed variable is there is taken whole, so that keys of two accounts are
+ * never mixed.
  */
 const CREDENTIALS: readonly [readonly Variable[], ...(readonly Variable[])[]] = [
   [
@@ -41,6 +42,10 @@ const CREDENTIALS: readonly [readonly Variable[], ...(readonly Variable[])[]] = 
     { name: "HW_USER_PASSWORD", path: [...PROJECT, "credentials", "password"], needed: "a password" },
     { name: "HW_DOMAIN_NAME", path: [...PROJECT, "credentials", "domain"], needed: "an account's name" },
     HW_PROJECT_ID,
+  ],
+  [
+    { name: "CLOUD_SDK_AK", path: ACCESS_KEY, needed: "an access key" },
+    { name: "CLOUD_SDK_SK", path: SECRET_KEY, needed: "a secret key" },
   ],
 ];
 

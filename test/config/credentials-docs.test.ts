@@ -43,5 +43,5 @@ test("each documented environment is a whole configuration", async () => {
     expect(config.projects).toMatchObject([{ region: "eu-west-101", discover: { every: 300_000 } }]);
     found.push(...config.projects.map((each) => each.credentials));
   }
-  expect(kinds(found)).toEqual(["keys", "keys", "token", "password"]);
+  expect(kinds(found)).toEqual(["keys", "keys", "token", "password", "keys"]);
 });

@@ -422,6 +422,25 @@ describe("where the configuration comes from", () => {
     });
   });
 
+  it("takes the names of the API pages' samples where no others are set", async () => {
+    const samples = { CLOUD_SDK_AK: "a", CLOUD_SDK_SK: "s", TASKWATCH_REGION: "eu-west-101" };
+    const read = (env: Record<string, string>) => config({}, { path: undefined, defaultFiles, env });
+    const [project] = (await read(samples)).projects;
+    expect(project).toMatchObject({
+      project_id: null,
+      credentials: { kind: "keys", access_key: "a", security_token: null },
+    });
+    expect(project?.credentials).toHaveProperty("secret_key");
+    for (const known of [environment, { HW_ACCESS_KEY: "ak", HW_SECRET_KEY: "sk" }]) {
+      const { projects } = await read({ ...samples, ...known });
+      expect(projects[0]?.credentials).toMatchObject({ access_key: "ak" });
+    }
+    const { CLOUD_SDK_SK: _, ...half } = samples;
+    expect(await problems({}, { path: undefined, defaultFiles, env: half })).toEqual([
+      expect.stringMatching(/^environment: CLOUD_SDK_SK: .*a secret key/),
+    ]);
+  });
+
   it("never mixes the keys of two sets of names", async () => {
     const others = { HW_ACCESS_KEY: "x", HW_SECRET_KEY: "x", HW_SECURITY_TOKEN: "x", HW_PROJECT_ID: "x" };
     const { projects } = await config(
