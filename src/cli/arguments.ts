@@ -1,24 +1,28 @@
 import { InvalidArgumentError } from "commander";
+import { parseInstant } from "../config/instant.ts";
 
 const CLOUD = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)$/;
-const ISO = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?)?$/i;
+const DAY = /^\d{4}-\d\d-\d\d$/;
+const ZONE = /(?:Z|[+-]\d\d:?\d\d)$/i;
 
 /** `2026-11-24`, `2026-11-24T10:00:00+01:00` or `20261124100000`, in UTC unless it says otherwise. Epoch milliseconds. */
 export function parseTime(text: string): number {
-  const cloud = CLOUD.exec(text);
-  const [, year, month, day, hour, minute, second] = cloud ?? [];
-  const written = cloud ? `${year}-${month}-${day}T${hour}:${minute}:${second}Z` : text;
-  const found = ISO.exec(written);
-  const zoned = found && written.includes("T") && found[1] === undefined ? `${written}Z` : written;
-  const time = found ? Date.parse(zoned) : Number.NaN;
-  if (Number.isNaN(time) || !isDate(written.slice(0, 10))) {
-    throw new InvalidArgumentError("Allowed: 2026-11-24T10:00:00Z or 20261124100000 (UTC).");
-  }
-  return time;
+  const time = parseInstant(zoned(text));
+  if (typeof time === "number") return time;
+  const form = "Allowed: 2026-11-24T10:00:00Z or 20261124100000 (UTC).";
+  throw new InvalidArgumentError(
+    time === "impossible" ? `There is no such date or time of day. ${form}` : form,
+  );
 }
 
-/** Date.parse makes the 2nd of March of the 30th of February. */
-const isDate = (day: string): boolean => new Date(`${day}T00:00:00Z`).toISOString().slice(0, 10) === day;
+/** The time as the configuration writes it: `2026-11-24T10:00:00Z` or with `+01:00`. */
+function zoned(text: string): string {
+  if (DAY.test(text)) return `${text}T00:00Z`;
+  const [, year, month, day, hour, minute, second] = CLOUD.exec(text) ?? [];
+  if (year !== undefined) return `${year}-${month}-${day}T${hour}:${minute}:${second}Z`;
+  const upper = text.toUpperCase();
+  return ZONE.test(upper.slice(10)) ? upper.replace(/([+-]\d\d)(\d\d)$/, "$1:$2") : `${upper}Z`;
+}
 
 /** A whole number, at least `least`. */
 export const parseCount =

@@ -64,6 +64,8 @@ describe("a mistake on the command line is told on standard error, with exit cod
       /Allowed: 2026-11-24T10:00:00Z or 20261124100000/,
     ],
     ["a day that is none", ["poll", "--to", "20260230000000"], /Allowed: 2026-11-24T10:00:00Z/],
+    ["the 29th of February of a common year", ["poll", "--from", "2026-02-29"], /Allowed: 2026-11-24T10/],
+    ["an hour that is none", ["poll", "--from", "2026-11-24T24:00:00Z"], /no such date or time of day/],
     ["nothing to acknowledge", ["ack"], /give a task id, or --all/],
     ["both ways to acknowledge", ["ack", "8abf", "--all"], /not both/],
     ["all of everything by accident", ["ack", "--all"], /say of which --instance/],

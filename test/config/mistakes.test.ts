@@ -133,6 +133,18 @@ const MISTAKES: readonly (readonly [text: string, message: string])[] = [
     '6:51: maintenance[0].end: found "2026-12-01T22:00:00+02:00"; allowed: a time after start',
   ],
   [
+    "maintenance: [{ start: 2026-02-30T22:00:00Z, end: 2026-03-03T22:00:00Z }]",
+    '6:24: maintenance[0].start: found "2026-02-30T22:00:00Z"; allowed: a date and a time of day that exist',
+  ],
+  [
+    "maintenance: [{ start: 2026-12-01T22:00:00Z, end: 2026-12-01T24:00:00Z }]",
+    '6:51: maintenance[0].end: found "2026-12-01T24:00:00Z"; allowed: a date and a time of day that exist',
+  ],
+  [
+    "maintenance: [{ start: 2026-12-01T22:00:00, end: 2026-12-02T22:00:00Z }]",
+    '6:24: maintenance[0].start: found "2026-12-01T22:00:00"; allowed: a time with its zone, such as 2026-12-01T22:00:00Z',
+  ],
+  [
     "stuck: { learn: { floor: 2d } }",
     '6:26: stuck.learn.floor: found "2d"; allowed: at most ceiling, which is 1d',
   ],

@@ -1,3 +1,4 @@
+import { parseInstant } from "../instant.ts";
 import type { Path, Source, TreeMap } from "../source.ts";
 import { say } from "./common.ts";
 
@@ -18,9 +19,9 @@ export function checkMaintenance(source: Source, path: Path, window: TreeMap): v
     say(source, [...path, "to"], "another time than from");
   }
   const [start, end] = [window.start, window.end].map((text) =>
-    Date.parse(typeof text === "string" ? text : ""),
+    typeof text === "string" ? parseInstant(text) : undefined,
   );
-  if (start !== undefined && end !== undefined && end <= start) {
+  if (typeof start === "number" && typeof end === "number" && end <= start) {
     say(source, [...path, "end"], "a time after start");
   }
 }

@@ -1,4 +1,5 @@
 import { validateDetailed } from "node-cron";
+import { parseInstant } from "../instant.ts";
 import { NotAllowed, orVariable, scalar } from "./scalars.ts";
 
 const CRON = 'six cron fields, seconds first, such as "0 */5 * * * *"';
@@ -57,7 +58,6 @@ export const timeOfDay = () =>
 /** An instant with its zone, as epoch milliseconds. */
 export const instant = () =>
   scalar("a time with its zone, such as 2026-12-01T22:00:00Z", { type: "string" }, (value) => {
-    if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d)$/.test(value)) return undefined;
-    const time = Date.parse(value);
-    return Number.isNaN(time) ? undefined : time;
+    const time = parseInstant(value);
+    return time === "impossible" ? new NotAllowed("a date and a time of day that exist") : time;
   });
