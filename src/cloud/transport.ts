@@ -46,7 +46,8 @@ export class Transport {
     let status: number | "error" = "error";
     let error: CloudError | null = null;
     try {
-      const answer = await exchange(dispatcher, call.request(), { timeoutMs, maxBytes }, this.clock, signal);
+      const limits = { timeoutMs: Math.min(timeoutMs, report.limitMs ?? timeoutMs), maxBytes };
+      const answer = await exchange(dispatcher, call.request(), limits, this.clock, signal);
       status = answer.status;
       return call.judge(answer);
     } catch (thrown) {

@@ -5,10 +5,10 @@ import { discoverInstance } from "../core/membership.ts";
 import { CloudError, StoreError } from "../errors.ts";
 import type { Clock, Random } from "../ports/clock.ts";
 import type { Emit } from "../ports/telemetry.ts";
-import { Semaphore } from "../util/semaphore.ts";
 import { type CycleResult, pollOnce } from "./cycle.ts";
 import type { Knowledges } from "./knowledge.ts";
-import { ProjectPolls } from "./project-polls.ts";
+import { PollSlots, type ProjectSlots } from "./poll-slots.ts";
+import { ProjectPolls, type StartPoll } from "./project-polls.ts";
 import type { Reach } from "./reach.ts";
 import type { Shard } from "./shard.ts";
 import { newRecord, type PollProject, type Target, targetNames } from "./target.ts";
@@ -36,20 +36,26 @@ export interface PollerOptions {
   readonly onLeft: (target: Target) => Promise<void>;
 }
 
+interface RunningProject {
+  readonly polls: ProjectPolls;
+  readonly slots: ProjectSlots;
+  readonly stop: AbortController;
+}
+
 /** The rhythm: knows when each instance of our shards is due, and polls it, once at a time, within all limits. */
 export class Poller {
   readonly #options: PollerOptions;
-  readonly #slots: Semaphore;
+  readonly #slots: PollSlots;
   readonly #stop = new AbortController();
   readonly #shards = new Map<number, Shard>();
   readonly #watched = new Map<string, Watched>();
-  readonly #projects = new Map<string, { readonly polls: ProjectPolls; readonly stop: AbortController }>();
+  readonly #projects = new Map<string, RunningProject>();
   #targets = new Map<string, Target>();
   #lastTick: { readonly wall: number; readonly monotonic: number };
 
   constructor(options: PollerOptions) {
     this.#options = options;
-    this.#slots = new Semaphore(options.concurrency);
+    this.#slots = new PollSlots(options.concurrency);
     this.#lastTick = this.#time();
   }
 
@@ -121,16 +127,16 @@ export class Poller {
       if (project) running.polls.project = project;
       else {
         running.stop.abort(new Error(`project ${id} is not watched any more`));
+        this.#slots.remove(running.slots);
         this.#projects.delete(id);
       }
     }
     for (const project of projects) {
       if (this.#projects.has(project.id)) continue;
-      const polls = new ProjectPolls(project, this.#slots, this.#options.clock, (key, dueAt) =>
-        this.#poll(key, dueAt),
-      );
+      const slots = this.#slots.add();
+      const polls = new ProjectPolls(project, slots, this.#options.clock, (due) => this.#poll(due));
       const stop = new AbortController();
-      this.#projects.set(project.id, { polls, stop });
+      this.#projects.set(project.id, { polls, slots, stop });
       void polls.run(AbortSignal.any([stop.signal, this.#stop.signal]));
     }
   }
@@ -191,9 +197,9 @@ export class Poller {
   }
 
   /** Never rejects: what nobody foresaw is a failure of this poll, told and counted, and the rhythm goes on. */
-  async #poll(key: string, dueAt: number): Promise<void> {
+  async #poll({ key, dueAt, paidAt }: Parameters<StartPoll>[0]): Promise<boolean> {
     const watched = this.#watched.get(key);
-    if (!watched || watched.signal.aborted) return;
+    if (!watched || watched.signal.aborted) return true;
     const { clock, emit, knowledge } = this.#options;
     const { target, shard, signal } = watched;
     const started = clock.monotonic();
@@ -204,7 +210,7 @@ export class Poller {
     try {
       const active = watched.active;
       try {
-        target.project.gate.prepay(signal);
+        target.project.gate.prepay(signal, paidAt);
         if (target.announce && !watched.state) await this.#announce(watched);
         const known = knowledge.of(target.project.id, target.rules.stuck.learn);
         result = await pollOnce(target, shard, known, clock, watched.scheduledDue(started), signal);
@@ -223,8 +229,9 @@ export class Poller {
       watched.running = false;
       leave();
     }
-    if (signal.aborted) return;
     const trouble = troubleOf({ result, failure });
+    const answered = trouble?.cause !== "timeout";
+    if (signal.aborted) return answered;
     emit({
       kind: "poll.finished",
       ...targetNames(target),
@@ -242,6 +249,7 @@ export class Poller {
       watched.dueAgain = null;
       this.#due(watched, again);
     }
+    return answered;
   }
 
   /**

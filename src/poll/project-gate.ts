@@ -11,6 +11,8 @@ import type { Pacer } from "./pacer.ts";
  * and the others have spent what is due since: used now, all such tokens would come on top of it.
  */
 const FRESH_MS = 100;
+/** For the first call with untried credentials; doubled each time that it was too short. */
+const FIRST_TRIAL_MS = 2_000;
 
 /**
  * The one way to the cloud for all calls of a project: a token of its budget, then the lock of its credentials.
@@ -22,6 +24,7 @@ export class ProjectGate implements CallGate {
   readonly #project: string;
   readonly #clock: Clock;
   readonly #emit: Emit;
+  #trialMs = FIRST_TRIAL_MS;
   /** Polls whose first token was taken before they started, by their signal, and when; monotonic. */
   readonly #prepaid = new WeakMap<AbortSignal, number>();
 
@@ -33,14 +36,14 @@ export class ProjectGate implements CallGate {
     this.#emit = emit;
   }
 
-  /** Takes a token for the first call of a poll; which one gets to run is decided when the token is there. */
-  token(signal: AbortSignal): Promise<void> {
+  /** Takes a token for the first call of a poll. Resolves with the time at which it was taken, monotonic. */
+  token(signal: AbortSignal): Promise<number> {
     return this.#token("starting", signal);
   }
 
-  /** The first call under `signal` uses the token that was taken just now. */
-  prepay(signal: AbortSignal): void {
-    this.#prepaid.set(signal, this.#clock.monotonic());
+  /** The first call under `signal` uses the token that was taken at `paidAt`, unless that has lapsed. */
+  prepay(signal: AbortSignal, paidAt: number): void {
+    this.#prepaid.set(signal, paidAt);
   }
 
   enter(operation: Operation, signal: AbortSignal): Promise<Report> | Report {
@@ -53,7 +56,21 @@ export class ProjectGate implements CallGate {
 
   async #enter(operation: Operation, signal: AbortSignal, paid: boolean): Promise<Report> {
     if (!paid) await this.#token("continuing", signal);
-    return this.#report(operation, await this.key.enter(signal));
+    const tellKey = await this.key.enter(signal);
+    const report = this.#report(operation, tellKey);
+    return tellKey === this.key.reporter ? report : this.#trial(report);
+  }
+
+  /**
+   * Limits the call that tries credentials which nobody accepted yet. All projects with the same credentials wait for
+   * its answer, one after the other, so an endpoint that hangs may hold them up only briefly at first.
+   */
+  #trial(report: Report): Report {
+    const timed = (outcome: CallOutcome) => {
+      this.#trialMs = outcome.error?.reason === "timeout" ? this.#trialMs * 2 : FIRST_TRIAL_MS;
+      report(outcome);
+    };
+    return Object.assign(timed, { limitMs: this.#trialMs });
   }
 
   #report(operation: Operation, tellKey: (verdict: KeyVerdict, answer?: CloudAnswer | null) => void): Report {
@@ -73,11 +90,12 @@ export class ProjectGate implements CallGate {
     };
   }
 
-  #token(kind: "starting" | "continuing", signal: AbortSignal): Promise<void> {
+  #token(kind: "starting" | "continuing", signal: AbortSignal): Promise<number> {
     const from = this.#clock.monotonic();
     return this.pacer.take(kind, signal).then(() => {
-      const seconds = (this.#clock.monotonic() - from) / 1000;
-      this.#emit({ kind: "api.budget_wait", project: this.#project, seconds });
+      const now = this.#clock.monotonic();
+      this.#emit({ kind: "api.budget_wait", project: this.#project, seconds: (now - from) / 1000 });
+      return now;
     });
   }
 }

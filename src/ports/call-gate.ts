@@ -29,4 +29,8 @@ export interface CallGate {
   enter(operation: Operation, signal: AbortSignal): Promise<Report> | Report;
 }
 
-export type Report = (outcome: CallOutcome) => void;
+export interface Report {
+  (outcome: CallOutcome): void;
+  /** At most this many milliseconds for the call, where others wait for its answer; absent: the caller's own limit. */
+  readonly limitMs?: number;
+}
