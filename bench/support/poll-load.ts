@@ -173,7 +173,7 @@ export class PollLoad {
       }),
       concurrency: inFlight,
       committed,
-      onLeft: async () => {},
+      onNotFound: async () => false,
     });
     this.#poller = poller;
     const { promise: found, resolve } = Promise.withResolvers<void>();

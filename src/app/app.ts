@@ -166,7 +166,8 @@ export class App {
     const { clock } = this.#options;
     const exposition = new Exposition({
       metrics: this.#metrics,
-      instances: () => this.#views.list(this.#engine?.watched ?? [], clock.now()),
+      instances: () =>
+        this.#views.list(this.#engine?.watched ?? [], this.#engine?.leaving() ?? [], clock.now()),
       keepEndsMs: () => this.#loaded.config.store.keep_events,
       clock,
     });

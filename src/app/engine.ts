@@ -7,13 +7,13 @@ import { Upkeep } from "../outbox/upkeep.ts";
 import { WebhookWorkers } from "../outbox/workers.ts";
 import { startTicker } from "../platform/ticker.ts";
 import { Knowledges } from "../poll/knowledge.ts";
-import { Leavers } from "../poll/leavers.ts";
+import { LEAVE_GRACE_MS, Leavers } from "../poll/leavers.ts";
 import { Poller } from "../poll/poller.ts";
 import { type Judged, Reach } from "../poll/reach.ts";
 import type { Shard } from "../poll/shard.ts";
 import { ShardKeeper } from "../poll/shard-keeper.ts";
 import { Tallies } from "../poll/tallies.ts";
-import { type PollProject, projectKey, shardOf } from "../poll/target.ts";
+import { type PollProject, projectKey, shardOf, type Target } from "../poll/target.ts";
 import type { Clock, Random } from "../ports/clock.ts";
 import type { Store } from "../ports/store.ts";
 import type { Emit } from "../ports/telemetry.ts";
@@ -26,7 +26,7 @@ import { MaintenanceWatch } from "./maintenance-watch.ts";
 import { tellLoad, tellThresholds } from "./outlook.ts";
 import { Projects } from "./projects.ts";
 import { type CommonRules, commonRules, orphanRules } from "./rules.ts";
-import type { InstanceViews } from "./views.ts";
+import type { InstanceViews, LeavingInstance } from "./views.ts";
 
 /** A handover on SIGTERM, and the notice of a command's write, take no longer than this. */
 const LEASE_TICK_MS = 500;
@@ -41,8 +41,6 @@ const ALERTS_MS = 2_000;
 const TIME_MS = 5_000;
 const FLUSH_MS = 10_000;
 const PRUNE_MS = 60_000;
-/** Replicas read a changed configuration at different moments; one process is of one mind with itself. */
-const LEAVE_GRACE_MS = { sqlite: 0, redis: 120_000 } as const;
 
 export interface EngineOptions {
   readonly store: Store;
@@ -139,7 +137,7 @@ export class Engine {
       reach: this.#reach,
       concurrency: config.poll.concurrency,
       committed,
-      onLeft: ({ project, instanceId }) => this.#projects.gone(project.name, instanceId),
+      onNotFound: (target) => this.#hasLeft(target),
     });
     this.#workers = new WebhookWorkers({
       outbox: store.outbox,
@@ -160,14 +158,29 @@ export class Engine {
     this.#leavers = new Leavers({
       wanted: (key) => this.#keys.has(key),
       rulesOf: (record) => this.#rulesOf(record),
-      grace: LEAVE_GRACE_MS[store.kind],
       committed,
+      onLeaving: (records) =>
+        emit({
+          kind: "instances.leaving",
+          names: records.map(({ name }) => name),
+          graceSeconds: LEAVE_GRACE_MS / 1_000,
+        }),
       onRemoved: (key, record) => this.#removed(key, record),
     });
   }
 
   get watched() {
     return this.#poller.watched;
+  }
+
+  /** Instances of the shards that are ours that were left out of the configuration. */
+  *leaving(): Generator<LeavingInstance, void, undefined> {
+    for (const [key, leaving] of this.#leavers.leaving) {
+      const { projectId } = leaving.record;
+      const project = this.#known.get(projectId) ?? { name: projectId, region: "" };
+      if (!this.#keys.has(key) && this.#keeper.owned.get(leaving.shard.number) === leaving.shard)
+        yield { key, ...leaving, project };
+    }
   }
 
   /** All that is to be watched, by whatever replica. */
@@ -275,7 +288,9 @@ export class Engine {
     const now = this.#options.clock.now();
     await this.#reach.judgeProjects(this.#judged(), this.#poller.watched, now);
     // Before all ids are known, an instance of a project that is being looked up would seem to be nobody's.
-    if (this.#projects.complete) await this.#leavers.look(this.#keeper.owned.values(), now);
+    if (this.#projects.complete) {
+      await this.#leavers.look(this.#keeper.owned.values(), now, this.#options.clock.monotonic());
+    }
   }
 
   #judged(): readonly Judged[] {
@@ -330,6 +345,13 @@ export class Engine {
   /** For an instance that leaves. */
   #rulesOf(record: InstanceRecord): Rules {
     return orphanRules(this.#config, record, this.#known.get(record.projectId));
+  }
+
+  /** Removes a discovered instance at once when neither the instance list nor its own call knows it. */
+  async #hasLeft({ key, project, instanceId }: Target): Promise<boolean> {
+    const left = await this.#projects.gone(project.name, instanceId);
+    if (left) this.#leavers.gone(key);
+    return left;
   }
 
   #removed(key: string, record: InstanceRecord): void {

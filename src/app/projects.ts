@@ -129,10 +129,11 @@ export class Projects {
     }
   }
 
-  /** The instance's own 404 was read twice, an interval apart. */
-  async gone(project: string, instanceId: string): Promise<void> {
-    await this.#running.get(project)?.found?.discovery.forget(instanceId);
-    this.#options.onChange();
+  /** Call when the instance's own 404 was read twice, an interval apart. Returns true when it has left. */
+  async gone(project: string, instanceId: string): Promise<boolean> {
+    const left = await this.#running.get(project)?.found?.discovery.forget(instanceId);
+    if (left) this.#options.onChange();
+    return left ?? false;
   }
 
   async close(): Promise<void> {

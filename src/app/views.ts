@@ -1,12 +1,22 @@
 import type { InstanceRecord } from "../core/state.ts";
 import type { InstanceView } from "../observe/view.ts";
+import type { Leaving } from "../poll/leavers.ts";
 import { newRecord } from "../poll/target.ts";
 import type { Watched } from "../poll/watched.ts";
 
 /** Longer than the series of a removed instance are shown. */
 const KEEP_REMOVED_MS = 16 * 60_000;
 
-/** What `/metrics` shows of instances: those that are watched here, and for a while those that were removed. */
+/** An instance that was left out of the configuration, with the project that its series name. */
+export interface LeavingInstance extends Leaving {
+  readonly key: string;
+  readonly project: InstanceView["project"];
+}
+
+/**
+ * What `/metrics` shows of instances: those that are watched here, those that are left out and keep their state, and
+ * for a while those that were removed.
+ */
 export class InstanceViews {
   readonly #failures: (project: string, instanceId: string) => number;
   readonly #removed = new Map<string, InstanceView>();
@@ -18,31 +28,39 @@ export class InstanceViews {
 
   removed(key: string, project: InstanceView["project"], record: InstanceRecord, now: number): void {
     this.#removed.set(key, {
+      ...UNPOLLED,
       project,
       record,
       tasks: [],
-      up: null,
-      lastPollAt: now,
-      lastCompleteAt: null,
-      intervalSeconds: null,
       failures: 0,
-      maintenance: false,
-      scheduled: null,
       removedAt: now,
     });
   }
 
   /** One view at a time, as a scrape takes them, so that ten thousand do not hold the event loop. */
-  *list(all: Iterable<Watched>, now: number): Generator<InstanceView, void, undefined> {
+  *list(
+    all: Iterable<Watched>,
+    leaving: Iterable<LeavingInstance>,
+    now: number,
+  ): Generator<InstanceView, void, undefined> {
     const watchedNow = [...all];
+    const leavingNow = [...leaving];
     for (const { target } of watchedNow) this.#removed.delete(target.key);
     // What is removed while the scrape goes on was watched when it began, and must not be shown twice.
     const removed = [...this.#removed];
     for (const watched of watchedNow) yield this.of(watched, now);
+    for (const each of leavingNow) yield this.#ofLeaving(each);
     for (const [key, view] of removed) {
       if (now - (view.removedAt ?? now) > KEEP_REMOVED_MS) this.#removed.delete(key);
       else yield view;
     }
+  }
+
+  /** What the store knows stays; what only polls can tell is absent, so that no alert says that polls are late. */
+  #ofLeaving({ key, shard, record, project }: LeavingInstance): InstanceView {
+    const tasks = shard.peek(key)?.tasks.values() ?? [];
+    const failures = this.#failures(project.name, record.instanceId);
+    return { ...UNPOLLED, project, record, tasks, failures, removedAt: null };
   }
 
   of(watched: Watched, now: number): InstanceView {
@@ -66,3 +84,13 @@ export class InstanceViews {
     };
   }
 }
+
+/** Of an instance that nobody polls. */
+const UNPOLLED = {
+  up: null,
+  lastPollAt: null,
+  lastCompleteAt: null,
+  intervalSeconds: null,
+  maintenance: false,
+  scheduled: null,
+} as const;

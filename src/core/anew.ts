@@ -41,6 +41,7 @@ export function blankRecord(
     removals: Math.max(salvaged.removals ?? 0, removed) + 1,
     ended: [],
     scheduled: [],
+    leftOutSince: null,
   };
   return quietBefore(blank);
 }

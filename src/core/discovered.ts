@@ -9,7 +9,7 @@ export interface DiscoveredInstance {
   readonly createdAt: number | null;
   /** Found by the project's first discovery: it was there before anybody watched. */
   readonly initial: boolean;
-  /** Not in the last listing. Alone this changes nothing: only its own 404 does. */
+  /** Not in the last complete listing. Alone this changes nothing: its own 404 must say so too. */
   readonly missing: boolean;
 }
 
@@ -29,10 +29,14 @@ export interface Rediscovered {
   readonly missed: readonly DiscoveredInstance[];
 }
 
-/** Takes in a whole listing. Nothing ever leaves by it, so a failing or empty listing costs nothing. */
+/**
+ * Takes in a complete listing of some engines. Nothing ever leaves by it, so a failing or empty listing costs nothing;
+ * it says nothing about instances of other engines.
+ */
 export function rediscover(
   known: Discovered | null,
   listed: readonly Pick<DiscoveredInstance, "id" | "name" | "engine" | "createdAt">[],
+  engines: readonly Engine[],
   now: number,
 ): Rediscovered {
   const before = new Map(known?.instances.map((each) => [each.id, each]));
@@ -50,18 +54,21 @@ export function rediscover(
   const missed: DiscoveredInstance[] = [];
   for (const old of before.values()) {
     if (seen.has(old.id)) continue;
-    const instance = { ...old, missing: true };
+    const instance = { ...old, missing: old.missing || engines.includes(old.engine) };
     instances.push(instance);
-    if (!old.missing) missed.push(instance);
+    if (instance.missing && !old.missing) missed.push(instance);
   }
   return { next: { since: known?.since ?? now, at: now, instances }, added, missed };
 }
 
-/** After its own 404. */
-export const forget = (known: Discovered, id: string): Discovered => ({
-  ...known,
-  instances: known.instances.filter((each) => each.id !== id),
-});
+/**
+ * Removes an instance whose own 404 was read, if the last complete listing does not show it either. Null when it does,
+ * or when the instance is not known: nothing changes.
+ */
+export function forget(known: Discovered, id: string): Discovered | null {
+  if (!known.instances.some((each) => each.id === id && each.missing)) return null;
+  return { ...known, instances: known.instances.filter((each) => each.id !== id) };
+}
 
 /** Created after its project was first watched: it has no baseline, everything in it is news. */
 export const isBornWatched = ({ since }: Discovered, { createdAt, initial }: DiscoveredInstance): boolean =>

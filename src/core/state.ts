@@ -140,6 +140,8 @@ export interface InstanceRecord {
   readonly ended: readonly NameEnds[];
   /** Those that wait for their start, the next one first, as they were last read; none where they are not watched. */
   readonly scheduled: readonly ScheduledTask[];
+  /** Local time since which nothing wants the instance watched; null while something does. */
+  readonly leftOutSince: number | null;
 }
 
 export interface NameEnds {

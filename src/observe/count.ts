@@ -64,6 +64,7 @@ export const counting = (metrics: Metrics): Handlers => ({
   "instance.down": nothing,
   "instance.up": nothing,
   "instance.removed": nothing,
+  "instances.leaving": nothing,
   "project.down": nothing,
   "project.up": nothing,
   "discovery.failed": nothing,

@@ -9,8 +9,8 @@ export interface InstanceView {
   readonly tasks: Iterable<TaskState>;
   /** Result of the last poll; false also while the project's calls are stopped; null before the first poll ended. */
   readonly up: boolean | null;
-  /** When the last poll ended, or the takeover. Epoch milliseconds. */
-  readonly lastPollAt: number;
+  /** When the last poll ended, or the takeover. Epoch milliseconds; null while the instance is not polled. */
+  readonly lastPollAt: number | null;
   /** When the last complete listing was read, epoch milliseconds; null if there was none. */
   readonly lastCompleteAt: number | null;
   /** Of the schedule in force; null where it cannot be told. */

@@ -54,12 +54,16 @@ export class Discovery {
   ): Promise<Rediscovered> {
     const listed: ListedInstance[] = [];
     for (const engine of engines) listed.push(...(await source.instances(engine, signal)));
-    return await this.#change((known) => rediscover(known, listed, this.#options.clock.now()));
+    return await this.#change((known) => rediscover(known, listed, engines, this.#options.clock.now()));
   }
 
-  /** The instance's own 404 was read twice: it has left. */
-  async forget(instanceId: string): Promise<void> {
+  /**
+   * Call when the instance's own 404 was read twice. Returns true when no complete listing shows it either: it has
+   * left. The listing may be another replica's, so the shared note decides.
+   */
+  async forget(instanceId: string): Promise<boolean> {
     await this.#change((known) => ({ next: known && forget(known, instanceId) }));
+    return this.#known !== null && !this.#known.instances.some(({ id }) => id === instanceId);
   }
 
   async #change<T extends { readonly next: Discovered | null }>(

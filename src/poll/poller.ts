@@ -32,8 +32,11 @@ export interface PollerOptions {
   readonly concurrency: number;
   /** Called after each commit with events: deliveries may be due. */
   readonly committed: (shard: Shard, events: readonly TaskwatchEvent[]) => void;
-  /** A discovered instance is not there any more. */
-  readonly onLeft: (target: Target) => Promise<void>;
+  /**
+   * Called when a discovered instance's own 404 was read on two polls an interval apart. Resolves with true when it has
+   * left, and false while the instance list still shows it.
+   */
+  readonly onNotFound: (target: Target) => Promise<boolean>;
 }
 
 interface RunningProject {
@@ -286,7 +289,7 @@ export class Poller {
 
   async #judge(watched: Watched, failure: unknown, now: number): Promise<void> {
     const { streak, target } = watched;
-    if (streak?.cause === "not_found" && target.discovered) await this.#notFound(watched, now);
+    if (streak?.cause === "not_found" && target.discovered && (await this.#hasLeft(watched, now))) return;
     await this.#options.reach.judge(watched, failure, now);
   }
 
@@ -302,12 +305,13 @@ export class Poller {
       committed(shard, decision.events);
   }
 
-  /** A discovered instance has left when its own 404 was read on two polls, an interval apart. */
-  async #notFound(watched: Watched, now: number): Promise<void> {
-    watched.notFoundSince ??= now;
-    // Polls of one instance are an interval apart, but for one that was late and one that was not.
-    if (now - watched.notFoundSince < watched.scheduleAt(now).interval(now) / 2) return;
-    await this.#options.onLeft(watched.target);
+  /** A discovered instance may have left when its own 404 was read on two polls, an interval apart. */
+  async #hasLeft(watched: Watched, now: number): Promise<boolean> {
+    const monotonic = this.#options.clock.monotonic();
+    watched.notFoundSince ??= monotonic;
+    // Two polls are less than an interval apart when the first one was late.
+    if (monotonic - watched.notFoundSince < watched.scheduleAt(now).interval(now) / 2) return false;
+    return this.#options.onNotFound(watched.target);
   }
 
   #tell({ target, shard }: Watched, { decision, outage, asked }: CycleResult): void {

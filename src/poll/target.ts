@@ -68,6 +68,7 @@ export function newRecord(
     removals,
     ended: [],
     scheduled: [],
+    leftOutSince: null,
   };
 }
 

@@ -19,7 +19,7 @@ export class Watched {
   up: boolean | null = null;
   lastPollAt: number;
   streak: Streak | null = null;
-  /** Local time of the first of the polls in a row that said that there is no such instance; null when none did. */
+  /** Monotonic time of the first of the polls in a row that said that there is no such instance; null when none did. */
   notFoundSince: number | null = null;
   /** Calls for lookups and progress in the last poll: what the instance needs beside its listings. */
   calls = 0;

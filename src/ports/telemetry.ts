@@ -145,6 +145,12 @@ export type HealthEvent =
       readonly failedPolls: number;
     })
   | (OfInstance & { readonly kind: "instance.up"; readonly downSeconds: number })
+  /** Instances of any project were left out of the configuration; they are removed when the grace ends. */
+  | {
+      readonly kind: "instances.leaving";
+      readonly names: readonly string[];
+      readonly graceSeconds: number;
+    }
   | (OfInstance & { readonly kind: "instance.removed"; readonly reason: string })
   | (OfProject & { readonly kind: "project.down"; readonly cause: Cause; readonly instances: number })
   | (OfProject & { readonly kind: "project.up"; readonly downSeconds: number })

@@ -106,6 +106,7 @@ export function decodeRecord(text: string, times: RecordTimes): InstanceRecord {
     removals: orNull(fields, "removals", numberOf) ?? 0,
     ended: listOf(fields, "ended").map(endsOf),
     scheduled: listOf(fields, "scheduled").map(scheduledOf),
+    leftOutSince: orNull(fields, "leftOutSince", numberOf),
   }));
 }
 

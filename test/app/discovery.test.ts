@@ -10,6 +10,9 @@ import { ShiftedClock } from "../support/shifted-clock.ts";
 import { instancesOf, projectOf, type RawConfig, watchConfig } from "../support/watch-config.ts";
 
 const MINUTE = 60_000;
+/** How long an instance stays that no configuration names any more. */
+const GRACE = 10 * MINUTE;
+const LEFT_OUT = "instances left out of the configuration";
 
 /** A simulated project with so many instances, and a daemon that discovers them. */
 async function scene(instances: number, discover: RawConfig, project: RawConfig = {}) {
@@ -97,7 +100,7 @@ test("missing from the list changes nothing but one warning", async () => {
   await soon(watches(app, 3));
 });
 
-test("its own 404, read on two polls an interval apart, ends the watch; the throttling 404 never does", async () => {
+test("its own 404, read on two polls an interval apart, ends the watch once the list shows it no more; the throttling 404 never does", async () => {
   const { soon, app, control, inbox, simulator } = await scene(3, { every: "1s" });
   await soon(watches(app, 3));
   await soon(polled(app, 3));
@@ -108,6 +111,40 @@ test("its own 404, read on two polls an interval apart, ends the watch; the thro
   expect(removed.data.instance).toMatchObject({ id: second!.id });
   await soon(watches(app, 2));
   expect(inbox.ofType("instance.removed")).toHaveLength(1);
+});
+
+const NOT_FOUND = { kind: "error", status: 404, code: "DMS.00404022", operation: "list_tasks" } as const;
+
+test("an instance that is still listed is unreachable while its own call says 404, and its open failure stays", async () => {
+  const { soon, app, control, inbox, simulator } = await scene(2, { every: "1s" });
+  await soon(polled(app, 2));
+  const [first] = instancesOf(simulator);
+  const instance = first!.id;
+  control.createTask({ instance }, { name: "restartInstance", status: "FAILED" });
+  const failed = await soon(inbox.event("task.failed"));
+  control.addFault({ id: "gone", ...NOT_FOUND, instance });
+  const { data } = await soon(inbox.event("instance.unreachable"));
+  expect(data).toMatchObject({ instance: { id: instance }, cause: "not_found" });
+  await soon(polls(app, 6));
+  expect(inbox.ofType("instance.removed", "task.recovered")).toEqual([]);
+  control.clearFaults();
+  await soon(inbox.event("instance.reachable"));
+  const of = { instance_id: instance, task_name: failed.data.task?.name ?? "" };
+  expect((await app.scrape()).value("dms_task_failures_open", of)).toBe(1);
+});
+
+test("an instance that is gone stays while the instance list fails, and leaves after the next complete list", async () => {
+  const { soon, app, control, inbox, simulator } = await scene(2, { every: "1s" });
+  await soon(polled(app, 2));
+  const [first] = instancesOf(simulator);
+  control.addFault({ id: "list", kind: "error", status: 500, operation: "list_instances" });
+  control.removeInstance({ instance: first!.id });
+  await soon(inbox.event("instance.unreachable"));
+  await soon(polls(app, 6));
+  expect(inbox.ofType("instance.removed")).toEqual([]);
+  control.clearFaults();
+  expect((await soon(inbox.event("instance.removed"))).data.instance).toMatchObject({ id: first!.id });
+  await soon(watches(app, 1));
 });
 
 test("what leaves is told under the project's name, also where its id was looked up", async () => {
@@ -149,7 +186,7 @@ test("an instance that left keeps its series at 0 for 15 minutes, then all of th
 });
 
 test("an enterprise project chooses what is listed; another one, by a reload, ends the watch over the rest", async () => {
-  const { soon, app, control, inbox, config } = await scene(0, {
+  const { soon, app, clock, control, inbox, config } = await scene(0, {
     every: "1s",
     enterprise_project_id: "mine",
   });
@@ -161,6 +198,9 @@ test("an enterprise project chooses what is listed; another one, by a reload, en
     "mine",
   ]);
   await app.reload(config({ every: "1s", enterprise_project_id: "theirs" }));
+  await app.log.until(LEFT_OUT);
+  expect(inbox.ofType("instance.removed")).toEqual([]);
+  for (let passed = 0; passed < GRACE; passed += MINUTE) clock.advance(MINUTE);
   const removed = await soon(inbox.event("instance.removed"));
   expect(removed.data.instance).toMatchObject({ name: "mine" });
   await soon(polled(app, 1));
@@ -168,11 +208,13 @@ test("an enterprise project chooses what is listed; another one, by a reload, en
 });
 
 test("a glob that a reload changes is about what is known already: no call, and who is out of it leaves", async () => {
-  const { soon, app, control, inbox, config } = await scene(0, { every: "1s" });
+  const { soon, app, clock, control, inbox, config } = await scene(0, { every: "1s" });
   for (const name of ["orders-eu", "orders-test"]) control.addInstance({ name, engine: "kafka" });
   await soon(polled(app, 2));
   control.addFault({ kind: "error", status: 500, operation: "list_instances" });
   await app.reload(config({ every: "1s", exclude: ["*-test"] }));
+  await app.log.until(LEFT_OUT);
+  for (let passed = 0; passed < GRACE; passed += MINUTE) clock.advance(MINUTE);
   expect((await soon(inbox.event("instance.removed"))).data.instance).toMatchObject({ name: "orders-test" });
   await app.reload(config({ every: "1s" }));
   await soon(watches(app, 2));

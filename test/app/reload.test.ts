@@ -3,6 +3,7 @@ import { DEMO_KEY, startSimulator } from "../../src/simulator/server.ts";
 import { Inbox } from "../support/inbox.ts";
 import { RedisServer } from "../support/redis.ts";
 import { RunningApp } from "../support/running-app.ts";
+import type { ShiftedClock } from "../support/shifted-clock.ts";
 import { instancesOf, projectOf, type RawConfig, watchConfig } from "../support/watch-config.ts";
 import { polledAgain, sceneOf } from "./scene.ts";
 
@@ -71,8 +72,19 @@ test("a password of Redis that is rotated holds up no other change, and is used 
   });
 });
 
+const MINUTE = 60_000;
+const LEFT_OUT = "instances left out of the configuration";
+
+/** The grace of an instance that was left out ends, in steps that keep the shards. */
+async function graceEnds(clock: ShiftedClock, app: RunningApp): Promise<void> {
+  for (let minute = 0; minute < 10; minute++) {
+    clock.advance(MINUTE);
+    await polledAgain(app, ["billing"]);
+  }
+}
+
 test("an instance that was renamed leaves under the name that it had last", async () => {
-  const { inbox, config, start } = await sceneOf();
+  const { clock, inbox, config, start } = await sceneOf();
   const [project] = config.projects as { readonly instances: readonly RawConfig[] }[];
   const [orders, billing] = project!.instances;
   const app = await start();
@@ -83,11 +95,13 @@ test("an instance that was renamed leaves under the name that it had last", asyn
   });
   await polledAgain(app, ["sales", "billing"]);
   await app.reload({ ...config, projects: [{ ...project, instances: [billing] }] });
+  await app.log.until(LEFT_OUT);
+  await graceEnds(clock, app);
   expect((await inbox.event("instance.removed")).data.instance).toMatchObject({ name: "sales" });
 });
 
-test("an instance that was taken out and is put back tells of its tasks and of itself as news", async () => {
-  const { inbox, config, create, start } = await sceneOf({ window: { first_poll: "emit" } });
+test("an instance that was taken out and is put back after ten minutes tells of its tasks and of itself as news", async () => {
+  const { clock, inbox, config, create, start } = await sceneOf({ window: { first_poll: "emit" } });
   const [project] = config.projects as { readonly instances: readonly RawConfig[] }[];
   const [, billing] = project!.instances;
   const hangs = create({ name: "resize", created_ago: "3h", runs_for: "forever" });
@@ -98,7 +112,10 @@ test("an instance that was taken out and is put back tells of its tasks and of i
   for (let time = 1; time <= 3; time++) {
     await expect.poll(() => told("task.stuck", hangs), { timeout: 20_000 }).toBe(time);
     await expect.poll(() => told("task.failed", failed), { timeout: 20_000 }).toBe(time);
+    const from = app.log.lines.length;
     await app.reload({ ...config, projects: [{ ...project, instances: [billing] }] });
+    await app.log.until(LEFT_OUT, from);
+    await graceEnds(clock, app);
     await expect.poll(() => told("instance.removed"), { timeout: 20_000 }).toBe(time);
     await app.reload(config);
   }

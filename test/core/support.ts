@@ -94,6 +94,7 @@ export const recordOf = (changes: Partial<InstanceRecord> = {}): InstanceRecord 
   counts: {},
   ended: [],
   scheduled: [],
+  leftOutSince: null,
   ...changes,
 });
 

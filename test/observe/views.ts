@@ -19,6 +19,7 @@ export const record = (over: Partial<InstanceRecord> = {}): InstanceRecord => ({
   counts: {},
   ended: [],
   scheduled: [],
+  leftOutSince: null,
   ...over,
 });
 

@@ -43,6 +43,7 @@ const record: InstanceRecord = {
   counts: {},
   ended: [],
   scheduled: [],
+  leftOutSince: null,
 };
 
 class Daemon {

@@ -97,3 +97,28 @@ test("a store that lost all is told again what was found", async () => {
   await list();
   expect((await notes.list("")).map(({ name }) => name)).toEqual(["discovered/p"]);
 });
+
+test("the replica that polls removes what another one's list shows no more, and nothing that it shows again", async () => {
+  const clock = new ShiftedClock();
+  const { notes } = await memoryStore(clock);
+  const replica = () => new Discovery({ projectId: "p", enterpriseProjectId: null, clock, notes });
+  const listed = (...ids: readonly string[]) => ({
+    instances: async () =>
+      ids.map((id) => ({ id, name: id, engine: "kafka", createdAt: null, status: "" }) as const),
+  });
+  const { signal } = new AbortController();
+  const [lists, polls] = [replica(), replica()];
+  await lists.list(listed("a", "b"), ["kafka"], signal);
+  await polls.refresh();
+  expect(await polls.forget("a")).toBe(false);
+  await lists.list(listed("b"), ["kafka"], signal);
+  await lists.list(listed("a", "b"), ["kafka"], signal);
+  expect(await polls.forget("a")).toBe(false);
+  // A list of another engine does not show it, and says nothing of it.
+  await lists.list(listed(), ["rabbitmq"], signal);
+  expect(await polls.forget("a")).toBe(false);
+  await lists.list(listed("b"), ["kafka"], signal);
+  expect(await polls.forget("a")).toBe(true);
+  await lists.refresh();
+  expect(lists.known?.instances.map(({ id }) => id)).toEqual(["b"]);
+});

@@ -84,7 +84,7 @@ async function scene(
     reach: new Reach({ emit, tallies, committed }),
     concurrency: 4,
     committed,
-    onLeft: async () => {},
+    onNotFound: async () => false,
   });
   ends.push(() => poller.stop());
   // Accepted from the start, so that polls are not tried one by one.

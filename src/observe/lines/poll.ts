@@ -3,7 +3,7 @@ import type { Operation } from "../../ports/call-gate.ts";
 import type { HealthEvent, PollEvent } from "../../ports/telemetry.ts";
 import { type Handlers, nothing } from "../handlers.ts";
 import type { Log } from "../logger.ts";
-import { instanceFields, iso, instanceKeyOf as keyOf, round } from "./fields.ts";
+import { instanceFields, iso, instanceKeyOf as keyOf, MOST_NAMES, round } from "./fields.ts";
 import type { Lasting } from "./lasting.ts";
 
 type Kinds = Exclude<PollEvent["kind"] | HealthEvent["kind"], "fact">;
@@ -58,6 +58,11 @@ export function pollLines(log: Log, lasting: Lasting): Handlers<Kinds> {
         "instance is reachable again",
       );
     },
+    "instances.leaving": ({ names, graceSeconds }) =>
+      logger.warn(
+        { names: names.slice(0, MOST_NAMES), count: names.length, grace_seconds: graceSeconds },
+        "instances left out of the configuration",
+      ),
     "instance.removed": (event) => {
       down.delete(keyOf(event));
       asksFailed.delete(keyOf(event));

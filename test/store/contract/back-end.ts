@@ -94,6 +94,7 @@ export const record = (part: Partial<InstanceRecord> = {}): InstanceRecord => ({
   counts: {},
   ended: [],
   scheduled: [],
+  leftOutSince: null,
   ...part,
 });
 
