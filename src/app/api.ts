@@ -202,7 +202,9 @@ function judge(
     const executed = task.executed || names.executed(task.name);
     return {
       ...taskJson(known, projectName(config, record), config.privacy, now),
-      limit: isFinal(task.status) ? null : (task.verdict?.threshold ?? limitOf(stuck, names, task, executed)),
+      limit: isFinal(task.status)
+        ? null
+        : (task.verdict?.threshold ?? limitOf(stuck, names, task, executed, now)),
     };
   };
 }

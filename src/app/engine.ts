@@ -370,11 +370,11 @@ export class Engine {
   }
 
   async #count(): Promise<void> {
-    const { emit } = this.#options;
+    const { clock, emit } = this.#options;
     await this.#upkeep.count();
     await this.#tellUnreadable();
     this.#tellLoad();
-    tellThresholds(this.#config, this.#common, this.#targets.projects, this.#knowledge, emit);
+    tellThresholds(this.#config, this.#common, this.#targets.projects, this.#knowledge, clock.now(), emit);
   }
 
   #tellLoad(): void {

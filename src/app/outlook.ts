@@ -30,10 +30,11 @@ export function tellThresholds(
   common: CommonRules,
   projects: readonly PollProject[],
   knowledge: Knowledges,
+  now: number,
   emit: Emit,
 ): void {
   for (const { id, name } of projects) {
-    const thresholds = thresholdsOf(config, common, knowledge.entries(id), knowledge, id);
+    const thresholds = thresholdsOf(config, common, knowledge.entries(id), knowledge, id, now);
     emit({ kind: "thresholds.known", project: name, thresholds });
   }
 }
@@ -56,17 +57,18 @@ function thresholdsOf(
   entries: Iterable<NameKnowledge>,
   knowledge: Knowledges,
   projectId: string,
+  now: number,
 ): readonly KnownThreshold[] {
   const stuck: StuckRules = commonStuck(config, common);
   const known = knowledge.of(projectId, stuck.learn);
   const names = new Set(stuck.byTask.keys());
   for (const { name } of entries) names.add(name);
   return [...names].flatMap((taskName) => [
-    { taskName, verdict: "running_too_long" as const, ...runningThreshold(stuck, known, taskName) },
+    { taskName, verdict: "running_too_long" as const, ...runningThreshold(stuck, known, taskName, now) },
     {
       taskName,
       verdict: "queued_too_long" as const,
-      ...queuedThreshold(stuck, known, taskName, known.executed(taskName)),
+      ...queuedThreshold(stuck, known, taskName, known.executed(taskName), now),
     },
   ]);
 }

@@ -23,7 +23,13 @@ export interface Knowledge {
   /** Was a task of this name ever seen to go on to EXECUTING? */
   executed(taskName: string): boolean;
   /** The learned running limit, null while there are too few samples or learning is off. */
-  learned(taskName: string): Threshold | null;
+  learned(taskName: string): LearnedLimit | null;
+}
+
+export interface LearnedLimit {
+  readonly threshold: Threshold;
+  /** Local time since which the runs are known that it was learned from; epoch milliseconds. */
+  readonly knownSince: number;
 }
 
 export interface DecisionInput {
@@ -62,6 +68,8 @@ export interface Learned {
   readonly seconds: number | null;
   /** When the run ended, by the cloud's clock; when it was seen, where `seconds` is null. */
   readonly at: number;
+  /** Local time of the commit. */
+  readonly seenAt: number;
 }
 
 /** Something for the log and the counters. Emitted after the commit, and lost with a crash: events are not. */

@@ -1,6 +1,6 @@
-import type { Knowledge, Learned } from "./decision.ts";
+import type { Knowledge, Learned, LearnedLimit } from "./decision.ts";
 import type { LearnRules } from "./rules.ts";
-import { add, count, merge, parse, quantile, type Run, type Sketch, serialize } from "./sketch.ts";
+import { count, learn, merge, parse, quantile, type Run, type Sketch, serialize } from "./sketch.ts";
 import type { NameKnowledge, Threshold } from "./state.ts";
 
 /** Most task names of one project that a shard keeps knowledge of; further ones are not learned. */
@@ -10,12 +10,12 @@ export const NAMES_CAP = 1000;
 const SAMPLES_CAP = 1000;
 
 /** Quantile times factor between floor and ceiling; null while learning is off or there are too few runs. */
-export function learnedThreshold(sketch: Sketch, learn: LearnRules): Threshold | null {
+export function learnedThreshold(sketch: Sketch, rules: LearnRules): Threshold | null {
   const samples = count(sketch);
-  if (!learn.enabled || samples < Math.min(Math.max(1, learn.minSamples), SAMPLES_CAP)) return null;
-  const usual = quantile(sketch, learn.quantile);
+  if (!rules.enabled || samples < Math.min(Math.max(1, rules.minSamples), SAMPLES_CAP)) return null;
+  const usual = quantile(sketch, rules.quantile);
   if (usual === null) return null;
-  const seconds = Math.min(learn.ceiling / 1000, Math.max(learn.floor / 1000, usual * learn.factor));
+  const seconds = Math.min(rules.ceiling / 1000, Math.max(rules.floor / 1000, usual * rules.factor));
   return { seconds, source: "learned", samples };
 }
 
@@ -38,6 +38,7 @@ export function learnNames(
   const changed: NameKnowledge[] = [];
   let size = known.size;
   for (const [name, items] of byName) {
+    const [{ seenAt } = { seenAt: 0 }] = items;
     const before = known.get(name);
     if (before === undefined) {
       if (size >= NAMES_CAP) continue;
@@ -46,7 +47,7 @@ export function learnNames(
     const executed = (before?.executed ?? false) || items.some((item) => item.executed);
     const runs: Run[] = items.flatMap(({ seconds, at }) => (seconds === null ? [] : [{ seconds, at }]));
     const had = before?.sketch ?? null;
-    const sketch = runs.length === 0 ? had : serialize(add(parse(had), runs));
+    const sketch = runs.length === 0 ? had : serialize(learn(parse(had), runs, seenAt));
     if (before !== undefined && before.executed === executed && before.sketch === sketch) continue;
     changed.push({ projectId, name, executed, sketch });
   }
@@ -60,7 +61,7 @@ export function learnNames(
 export function knowledgeOf(
   entries: Iterable<NameKnowledge>,
   projectId: string,
-  learn: LearnRules,
+  rules: LearnRules,
 ): Knowledge {
   const executed = new Set<string>();
   const texts = new Map<string, string[]>();
@@ -72,16 +73,17 @@ export function knowledgeOf(
     if (list === undefined) texts.set(entry.name, [entry.sketch]);
     else list.push(entry.sketch);
   }
-  const thresholds = new Map<string, Threshold | null>();
+  const limits = new Map<string, LearnedLimit | null>();
   return {
     executed: (name) => executed.has(name),
     learned(name) {
-      const kept = thresholds.get(name);
+      const kept = limits.get(name);
       if (kept !== undefined) return kept;
-      const held = texts.get(name);
-      const threshold = held === undefined ? null : learnedThreshold(merge(held.map(parse)), learn);
-      thresholds.set(name, threshold);
-      return threshold;
+      const sketch = merge((texts.get(name) ?? []).map(parse));
+      const threshold = learnedThreshold(sketch, rules);
+      const limit = threshold === null ? null : { threshold, knownSince: sketch.knownSince };
+      limits.set(name, limit);
+      return limit;
     },
   };
 }

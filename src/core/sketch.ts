@@ -36,6 +36,11 @@ export interface Sketch {
   readonly fadedAt: number;
   /** Hour since the epoch from which runs at the usual rate would make up the weight. */
   readonly since: number;
+  /**
+   * Local time in epoch milliseconds at which the runs became known: the first, or the latest commit that more than
+   * doubled them. 0 for a sketch that version 1 wrote: it has been known for long.
+   */
+  readonly knownSince: number;
 }
 
 export interface Run {
@@ -44,7 +49,14 @@ export interface Run {
   readonly at: number;
 }
 
-export const EMPTY: Sketch = { buckets: new Map(), hour: 0, hourWeight: 0, fadedAt: 0, since: 0 };
+export const EMPTY: Sketch = {
+  buckets: new Map(),
+  hour: 0,
+  hourWeight: 0,
+  fadedAt: 0,
+  since: 0,
+  knownSince: 0,
+};
 
 const bucketOf = (seconds: number): number =>
   Math.ceil(Math.log(Math.min(LONGEST, Math.max(SHORTEST, seconds))) / LOG_GAMMA);
@@ -96,18 +108,33 @@ export function add(sketch: Sketch, runs: readonly Run[]): Sketch {
       hourWeight >>= 1;
     }
   }
-  return { buckets, hour, hourWeight, fadedAt, since };
+  return { buckets, hour, hourWeight, fadedAt, since, knownSince: sketch.knownSince };
 }
 
-/** What several shards know, for reading. */
-export function merge(sketches: Iterable<Sketch>): Sketch {
+/** As `add`, for runs that this replica records at `now`, local time. */
+export function learn(before: Sketch, runs: readonly Run[], now: number): Sketch {
+  const after = add(before, runs);
+  return count(after) > 2 * count(before) ? { ...after, knownSince: now } : after;
+}
+
+/** What several shards know, for reading. The merged runs count as known since half of them were. */
+export function merge(sketches: readonly Sketch[]): Sketch {
   const buckets = new Map<number, number>();
   let latest: Sketch = EMPTY;
   for (const sketch of sketches) {
     for (const [bucket, part] of sketch.buckets) buckets.set(bucket, (buckets.get(bucket) ?? 0) + part);
     if (sketch.hour > latest.hour) latest = sketch;
   }
-  return { ...latest, buckets };
+  return { ...latest, buckets, knownSince: halfKnownSince(sketches, weight(buckets)) };
+}
+
+function halfKnownSince(sketches: readonly Sketch[], total: number): number {
+  let known = 0;
+  for (const { buckets, knownSince } of [...sketches].sort((a, b) => a.knownSince - b.knownSince)) {
+    known += weight(buckets);
+    if (2 * known >= total) return knownSince;
+  }
+  return 0;
 }
 
 /** The duration in seconds that the given share (0 to 1) of the runs does not exceed; null without runs. */
@@ -123,9 +150,14 @@ export function quantile(sketch: Sketch, share: number): number | null {
   return null;
 }
 
-const VERSION = "s1";
+const VERSION = "s2";
+/** Without `known since`. */
+const FIRST_VERSION = "s1";
 
-/** `s1;hour;weight in it;faded at;since;bucket.weight,…` in base 36, buckets as steps from the one before. */
+/**
+ * `s2;known since;hour;weight in it;faded at;since;bucket.weight,…` in base 36, buckets as steps from the one
+ * before.
+ */
 export function serialize(sketch: Sketch): string {
   let last = 0;
   const parts: string[] = [];
@@ -133,8 +165,8 @@ export function serialize(sketch: Sketch): string {
     parts.push(`${(bucket - last).toString(36)}.${(sketch.buckets.get(bucket) ?? 0).toString(36)}`);
     last = bucket;
   }
-  const numbers = [sketch.hour, sketch.hourWeight, sketch.fadedAt, sketch.since].map((part) =>
-    part.toString(36),
+  const numbers = [sketch.knownSince, sketch.hour, sketch.hourWeight, sketch.fadedAt, sketch.since].map(
+    (part) => part.toString(36),
   );
   return [VERSION, ...numbers, parts.join(",")].join(";");
 }
@@ -144,8 +176,9 @@ export const isSketch = (text: string): boolean => parse(text) !== EMPTY;
 
 /** Reads what `serialize` wrote. Anything else is an empty sketch: it is learned anew, which is safe. */
 export function parse(text: string | null): Sketch {
-  const fields = (text ?? "").split(";");
-  if (fields[0] !== VERSION || fields.length !== 6) return EMPTY;
+  const [version, ...rest] = (text ?? "").split(";");
+  const fields = version === FIRST_VERSION ? ["0", ...rest] : rest;
+  if ((version !== VERSION && version !== FIRST_VERSION) || fields.length !== 6) return EMPTY;
   const list = fields[5] ?? "";
   const buckets = new Map<number, number>();
   let bucket = 0;
@@ -156,9 +189,9 @@ export function parse(text: string | null): Sketch {
     if (!Number.isSafeInteger(bucket) || !(parsed > 0)) return EMPTY;
     buckets.set(bucket, parsed);
   }
-  const [hour = 0, hourWeight = 0, fadedAt = 0, since = 0] = fields
-    .slice(1, 5)
+  const [knownSince = 0, hour = 0, hourWeight = 0, fadedAt = 0, since = 0] = fields
+    .slice(0, 5)
     .map((field) => Number.parseInt(field, 36));
-  if (![hour, hourWeight, fadedAt, since].every(Number.isSafeInteger)) return EMPTY;
-  return { buckets, hour, hourWeight, fadedAt, since };
+  if (![knownSince, hour, hourWeight, fadedAt, since].every(Number.isSafeInteger)) return EMPTY;
+  return { buckets, hour, hourWeight, fadedAt, since, knownSince };
 }

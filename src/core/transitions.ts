@@ -181,7 +181,13 @@ export function enter(draft: Draft, task: Editable<TaskState>, from: string | nu
 
   if (isExecution(status) && !task.executed && task.scheduleAt === null) {
     task.executed = true;
-    draft.learned.push({ name: task.name, executed: true, seconds: null, at: draft.cloudNow });
+    draft.learned.push({
+      name: task.name,
+      executed: true,
+      seconds: null,
+      at: draft.cloudNow,
+      seenAt: draft.now,
+    });
   }
   noteEnd(draft, task);
   learnRun(draft, task);
@@ -210,7 +216,7 @@ function learnRun(draft: Draft, task: TaskState): void {
   if (seconds === null || task.updatedAt === null) return;
   // An end that lies ahead would age all that is known.
   const at = Math.min(task.updatedAt, draft.cloudNow);
-  draft.learned.push({ name: task.name, executed: task.executed, seconds, at });
+  draft.learned.push({ name: task.name, executed: task.executed, seconds, at, seenAt: draft.now });
 }
 
 /**

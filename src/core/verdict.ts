@@ -35,10 +35,11 @@ export const limitOf = (
   knowledge: Knowledge,
   task: Pick<TaskState, "name" | "status">,
   executed: boolean,
+  now: number,
 ): Threshold =>
   isQueued(task.status)
-    ? queuedThreshold(stuck, knowledge, task.name, executed)
-    : runningThreshold(stuck, knowledge, task.name);
+    ? queuedThreshold(stuck, knowledge, task.name, executed, now)
+    : runningThreshold(stuck, knowledge, task.name, now);
 
 /**
  * Does the limit that a task was judged by still hold, where `limit` is what is found now? A learned one moves, and
@@ -69,7 +70,7 @@ export function judge(
   const kind = queued ? "queued_too_long" : "running_too_long";
   // A task that was judged by `queued_after` has a name that was seen to go on, whatever is known of it now.
   const goesOn = !queued || verdict?.threshold.source === "queued_after" || executed(task.name);
-  const limit = limitOf(stuck, knowledge, task, goesOn);
+  const limit = limitOf(stuck, knowledge, task, goesOn, times.now);
   if (ageSeconds(task, times) > limit.seconds) return { kind, threshold: limit };
   if (verdict?.kind === kind && stillHolds(verdict.threshold, limit, stuck)) {
     return { kind, threshold: verdict.threshold };

@@ -99,7 +99,7 @@ export function progressAsks(
   const ids: string[] = [];
   for (const task of state.tasks.values()) {
     if (!isOpenTask(task) || task.acknowledged !== null) continue;
-    const limit = limitOf(rules.stuck, knowledge, task, knowledge.executed(task.name));
+    const limit = limitOf(rules.stuck, knowledge, task, knowledge.executed(task.name), now);
     if (ageSeconds(task, { now, cloudNow }) > limit.seconds / 2) ids.push(task.id);
   }
   return ids;

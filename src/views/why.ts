@@ -3,6 +3,7 @@ import { SOURCE_TEXT, spell } from "../core/reason.ts";
 import type { StuckRules } from "../core/rules.ts";
 import type { TaskState, Threshold } from "../core/state.ts";
 import { isFinal } from "../core/task.ts";
+import { TRUSTED_AFTER_MS } from "../core/thresholds.ts";
 import { ageSeconds, limitOf } from "../core/verdict.ts";
 import { timeText } from "./text.ts";
 
@@ -66,10 +67,10 @@ function ofRun(
   now: number,
 ): Measured {
   const executed = task.executed || knowledge.executed(task.name);
-  const limit = limitOf(stuck, knowledge, task, executed);
+  const limit = limitOf(stuck, knowledge, task, executed, now);
   const age = ageSeconds(task, { now, cloudNow: now });
   const state = `${task.status}, age ${spell(age)}`;
-  return { age, state, limit, notes: notesOn(task, limit, stuck, executed, runs) };
+  return { age, state, limit, notes: notesOn(task, limit, stuck, knowledge, executed, runs) };
 }
 
 /** A scheduled task that did not start. */
@@ -100,6 +101,7 @@ function notesOn(
   task: TaskState,
   { source }: Threshold,
   { learn, noProgressAfter }: StuckRules,
+  knowledge: Knowledge,
   executed: boolean,
   runs: number,
 ): readonly string[] {
@@ -114,7 +116,12 @@ function notesOn(
       `learned: the ${quantile} quantile of ${runs} runs times ${factor}, between ${spell(floor / 1000)} and ${spell(ceiling / 1000)}`,
     );
   } else if (source === "running_after" && learn.enabled) {
-    notes.push(`${runs} of the ${learn.minSamples} runs that a learned limit needs are known`);
+    const young = knowledge.learned(task.name);
+    notes.push(
+      young === null
+        ? `${runs} of the ${learn.minSamples} runs that a learned limit needs are known`
+        : `a limit of ${spell(young.threshold.seconds)} was learned from ${young.threshold.samples} runs; it counts from ${timeText(young.knownSince + TRUSTED_AFTER_MS)}, a day after most of them were first read`,
+    );
   }
   if (task.progress !== null) {
     const { ratio, since } = task.progress;

@@ -1,8 +1,10 @@
 import { expect, test } from "vitest";
 import { RELATIVE_ERROR } from "../../src/core/sketch.ts";
-import { sceneOf, shows } from "./scene.ts";
+import { polledAgain, sceneOf, shows } from "./scene.ts";
 
 const SECOND = 1_000;
+const HOUR = 3_600 * SECOND;
+const DAY = 86_400 * SECOND;
 const RUNS = 10_000;
 const QUANTILE = 0.95;
 const FACTOR = 2;
@@ -18,34 +20,37 @@ function* numbers(seed: number): Generator<number, never> {
   }
 }
 
-/** Log-normal around four minutes, one in a hundred a hundred times as long; whole milliseconds. */
+/** Log-normal around four minutes, one in a hundred a hundred times as long, at most two days; whole milliseconds. */
 function durations(): number[] {
   const random = numbers(42);
   const next = () => random.next().value;
   return Array.from({ length: RUNS }, () => {
     const normal = Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next());
-    return Math.round(240_000 * Math.exp(0.8 * normal) * (next() < 0.01 ? 100 : 1));
+    return Math.min(2 * DAY, Math.round(240_000 * Math.exp(0.8 * normal) * (next() < 0.01 ? 100 : 1)));
   });
 }
 
 test("limits learned from a recorded history of 10,000 runs are within the stated error, judge, and survive", async () => {
-  const { command, control, create, inbox, start } = await sceneOf({
+  const { clock, command, control, create, inbox, start } = await sceneOf({
     stuck: { running_after: "10d", learn: LEARN },
   });
   const runs = durations();
-  const span = 25 * 86_400 * SECOND;
+  const span = 25 * DAY;
   for (const [index, runs_for] of runs.entries()) {
-    create({ name: "resize", created_ago: 3 * 86_400_000 + Math.floor((index * span) / RUNS), runs_for });
+    create({ name: "resize", created_ago: 3 * DAY + Math.floor((index * span) / RUNS), runs_for });
   }
-  // What still runs, of the longest, is not learned yet.
   const ended = control
     .tasks({ instance: "orders" })
     .filter(({ status }) => status === "SUCCESS")
     .map(({ created_at, updated_at }) => Date.parse(String(updated_at)) - Date.parse(String(created_at)))
     .sort((a, b) => a - b);
-  expect(ended.length).toBeGreaterThan(RUNS - 20);
+  expect(ended).toHaveLength(RUNS);
   const exact = ((ended[Math.ceil(QUANTILE * ended.length) - 1] ?? 0) / SECOND) * FACTOR;
   const known = { ...NAME, source: "learned" };
+  const first = await start();
+  await first.log.until(({ msg, instance_name: of }) => msg === "polled" && of === "orders");
+  await first.stop();
+  clock.advance(DAY + HOUR);
   const app = await start();
   await expect
     .poll(async () => (await app.scrape()).value("dms_task_stuck_threshold_seconds", known), {
@@ -81,7 +86,7 @@ test("limits learned from a recorded history of 10,000 runs are within the state
 }, 90_000);
 
 test("by_task comes before what was learned, an instance may learn otherwise, and learning can be off", async () => {
-  const { config, create, inbox, start } = await sceneOf({ stuck: { by_task: { named: "1d" } } });
+  const { clock, config, create, inbox, start } = await sceneOf({ stuck: { by_task: { named: "1d" } } });
   for (let index = 0; index < 40; index += 1) {
     for (const name of ["named", "usual"]) {
       for (const instance of ["orders", "billing"]) {
@@ -93,11 +98,15 @@ test("by_task comes before what was learned, an instance may learn otherwise, an
   const instances = project?.instances.map((each) =>
     each.name === "billing" ? { ...each, stuck: { learn: { min_samples: 1000 } } } : each,
   );
+  const first = await start({ projects: [{ ...project, instances }] });
+  await polledAgain(first);
+  await first.stop();
+  clock.advance(DAY + HOUR);
   const app = await start({ projects: [{ ...project, instances }] });
   const threshold = "dms_task_stuck_threshold_seconds";
-  await shows(app, threshold, { task_name: "usual", verdict: "running_too_long", source: "learned" }, 300);
+  await shows(app, threshold, { task_name: "usual", verdict: "running_too_long", source: "learned" }, 1_800);
   await shows(app, threshold, { task_name: "named", verdict: "running_too_long", source: "by_task" }, 86_400);
-  const hangs = { created_ago: "30m", runs_for: "forever" } as const;
+  const hangs = { created_ago: "40m", runs_for: "forever" } as const;
   const [usual, named] = [create({ ...hangs, name: "usual" }), create({ ...hangs, name: "named" })];
   const elsewhere = create({ ...hangs, name: "usual" }, "billing");
   const stuck = await inbox.event("task.stuck");
@@ -116,3 +125,30 @@ test("by_task comes before what was learned, an instance may learn otherwise, an
     3_600,
   );
 });
+
+test("a new installation does not page by what it learned from its first poll, and does a day later", async () => {
+  const { clock, command, create, inbox, start } = await sceneOf();
+  for (let index = 0; index < 40; index += 1) {
+    create({ name: "usual", created_ago: 2 * HOUR + index * HOUR, runs_for: "10s" });
+  }
+  const hangs = create({ name: "usual", created_ago: "40m", runs_for: "forever" });
+  const app = await start();
+  await inbox.event("task.started", ({ data }) => data.task?.id === hangs);
+  await polledAgain(app);
+  const running = { task_name: "usual", verdict: "running_too_long" };
+  const threshold = "dms_task_stuck_threshold_seconds";
+  await shows(app, threshold, { ...running, source: "running_after" }, 3_600);
+  expect((await app.scrape()).series(threshold, running)).toHaveLength(1);
+  expect((await app.scrape()).series("dms_tasks_stuck", {})).toHaveLength(0);
+  expect(inbox.ofType("task.stuck")).toEqual([]);
+  expect((await command("explain", hangs)).stdout).toMatch(
+    /^not stuck: .*limit of 1h .*\n+a limit of 30m was learned from 40 runs; it counts from /m,
+  );
+  await app.stop();
+
+  clock.advance(DAY);
+  const later = create({ name: "usual", created_ago: "40m", runs_for: "forever" });
+  await start();
+  const stuck = await inbox.event("task.stuck", ({ data }) => data.task?.id === later);
+  expect(stuck.data).toMatchObject({ threshold: { seconds: 1_800, source: "learned", samples: 40 } });
+}, 30_000);

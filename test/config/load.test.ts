@@ -27,7 +27,7 @@ describe("defaults", () => {
       queued_after: 15 * MINUTE,
       by_task: {},
       no_progress_after: null,
-      learn: { enabled: true, quantile: 0.99, factor: 3, min_samples: 20, floor: 5 * MINUTE, ceiling: DAY },
+      learn: { enabled: true, quantile: 0.99, factor: 3, min_samples: 20, floor: 30 * MINUTE, ceiling: DAY },
       repeat: null,
     };
     const poll = {

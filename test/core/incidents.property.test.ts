@@ -104,7 +104,10 @@ it("each incident has one beginning and one end, whatever is configured meanwhil
         const { rows, complete, gone, progress, scheduled } = step;
         const knowledge: Knowledge = {
           executed: () => executed,
-          learned: () => (learned === null ? null : { seconds: learned, source: "learned", samples: 30 }),
+          learned: () =>
+            learned === null
+              ? null
+              : { threshold: { seconds: learned, source: "learned", samples: 30 }, knownSince: 0 },
         };
         const asked = gone.filter((id) => state.tasks.has(id));
         const lookups = Object.fromEntries(asked.map((id) => [id, { kind: "gone" } as const]));

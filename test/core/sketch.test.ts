@@ -184,6 +184,7 @@ describe("what is known of names", () => {
     executed,
     seconds,
     at: T0,
+    seenAt: T0,
   });
   const byName = (entries: readonly NameKnowledge[]) => new Map(entries.map((entry) => [entry.name, entry]));
 
@@ -210,9 +211,42 @@ describe("what is known of names", () => {
       rulesOf().stuck.learn,
     );
     expect(knowledge.executed("a")).toBe(true);
-    expect(knowledge.learned("a")).toMatchObject({ samples: 24, source: "learned" });
+    expect(knowledge.learned("a")?.threshold).toMatchObject({ samples: 24, source: "learned" });
     expect(knowledge.learned("b")).toBeNull();
     for (const name of ["__proto__", "constructor", ""]) expect(knowledge.executed(name)).toBe(false);
+  });
+
+  describe("are known since", () => {
+    const runs = (many: number, seenAt: number): Learned[] =>
+      Array.from({ length: many }, (_, index) => ({ ...ran("a", 60 + index), seenAt }));
+    const read = (...entries: readonly NameKnowledge[]) =>
+      knowledgeOf(entries, "p1", rulesOf().stuck.learn).learned("a")?.knownSince;
+    const learnedIn = (...commits: readonly Learned[][]): NameKnowledge =>
+      commits.reduce<readonly NameKnowledge[]>(
+        (known, learned) => learnNames(byName(known), "p1", learned),
+        [],
+      )[0]!;
+
+    it("their first run, however many follow one by one", () => {
+      expect(read(learnedIn(...Array.from({ length: 40 }, (_, day) => runs(1, T0 + day * DAY))))).toBe(T0);
+    });
+
+    it("the last commit that more than doubled them: another first poll brought most of them", () => {
+      expect(read(learnedIn(runs(30, T0), runs(30, T0 + DAY)))).toBe(T0);
+      expect(read(learnedIn(runs(30, T0), runs(31, T0 + DAY)))).toBe(T0 + DAY);
+    });
+
+    it("when half of them were, over all shards", () => {
+      const [few, many] = [learnedIn(runs(5, T0)), learnedIn(runs(40, T0 + DAY))];
+      expect(read(few, many)).toBe(T0 + DAY);
+      expect(read(many, learnedIn(runs(40, T0)))).toBe(T0);
+    });
+
+    it("long ago, where version 1 wrote them", () => {
+      const [version, _, ...rest] = learnedIn(runs(30, T0)).sketch!.split(";");
+      expect(version).toBe("s2");
+      expect(read({ projectId: "p1", name: "a", executed: true, sketch: ["s1", ...rest].join(";") })).toBe(0);
+    });
   });
 
   it("does not grow with names without end", () => {

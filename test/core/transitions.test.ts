@@ -133,6 +133,7 @@ describe("the first poll", () => {
       executed: false,
       seconds: 60,
       at: T0 - 4 * MINUTE,
+      seenAt: T0,
     });
   });
 

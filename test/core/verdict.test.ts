@@ -23,9 +23,9 @@ import {
   types,
 } from "./support.ts";
 
-const learning = (seconds: number): Knowledge => ({
+const learning = (seconds: number, knownSince = 0): Knowledge => ({
   executed: () => true,
-  learned: () => ({ seconds, source: "learned", samples: 41 }),
+  learned: () => ({ threshold: { seconds, source: "learned", samples: 41 }, knownSince }),
 });
 
 describe("the running limit is the first that is set", () => {
@@ -53,27 +53,43 @@ describe("the running limit is the first that is set", () => {
   ];
   for (const [stuck, knowledge, expected] of rows) {
     it(`${expected.source}`, () => {
-      expect(runningThreshold(rulesOf({ stuck: stuck! }).stuck, knowledge, "n")).toMatchObject(expected);
+      expect(runningThreshold(rulesOf({ stuck: stuck! }).stuck, knowledge, "n", T0)).toMatchObject(expected);
     });
   }
+
+  it("a learned limit that is shorter than running_after counts once its runs were known for a day", () => {
+    const { stuck } = rulesOf();
+    const sourceAt = (seconds: number, now: number) =>
+      runningThreshold(stuck, learning(seconds, T0), "n", now).source;
+    const day = 24 * 60 * MINUTE;
+    expect([T0, T0 + day - 1, T0 + day].map((now) => sourceAt(1800, now))).toEqual([
+      "running_after",
+      "running_after",
+      "learned",
+    ]);
+    // Nor does a clock that was set back an hour make it count.
+    expect(sourceAt(1800, T0 - 60 * MINUTE)).toBe("running_after");
+    // A longer one only spares pages.
+    expect(sourceAt(3601, T0)).toBe("learned");
+  });
 
   it("what was learned does not count while learning is off", () => {
     const { stuck } = rulesOf();
     const off = { ...stuck, learn: { ...stuck.learn, enabled: false } };
-    expect(runningThreshold(off, learning(240), "n").source).toBe("running_after");
+    expect(runningThreshold(off, learning(240), "n", T0).source).toBe("running_after");
   });
 });
 
 describe("the queued limit", () => {
   const { stuck } = rulesOf();
   it("is queued_after for a name that was seen to go on to EXECUTING", () => {
-    expect(queuedThreshold(stuck, ALL_EXECUTE, "n", true)).toMatchObject({
+    expect(queuedThreshold(stuck, ALL_EXECUTE, "n", true, T0)).toMatchObject({
       seconds: 900,
       source: "queued_after",
     });
   });
   it("is the running limit for a name that may run in CREATED", () => {
-    expect(queuedThreshold(stuck, KNOWS_NOTHING, "n", false).source).toBe("running_after");
+    expect(queuedThreshold(stuck, KNOWS_NOTHING, "n", false, T0).source).toBe("running_after");
   });
 });
 

@@ -11,7 +11,13 @@ const known = (runs: number) =>
   learnNames(
     new Map(),
     "p1",
-    Array.from({ length: runs }, (_, n) => ({ name: "a", executed: true, seconds: 600, at: T0 + n * HOUR })),
+    Array.from({ length: runs }, (_, n) => ({
+      name: "a",
+      executed: true,
+      seconds: 600,
+      at: T0 + n * HOUR,
+      seenAt: T0,
+    })),
   );
 
 const ofShard = (shard: number, runs: number): OfShard[] => known(runs).map((each) => ({ ...each, shard }));
@@ -29,11 +35,11 @@ test("a replica judges by what all shards know, and counts its own once", () => 
   const knowledges = new Knowledges(() => owned);
   expect(knowledges.of("p1", learn).learned("a")).toBeNull();
   knowledges.setOthers([...ofShard(0, 11), ...ofShard(1, 30)]);
-  expect(knowledges.of("p1", learn).learned("a")?.samples).toBe(42);
+  expect(knowledges.of("p1", learn).learned("a")?.threshold.samples).toBe(42);
   owned = [shardOf(0, 12), shardOf(1, 31)];
-  expect(knowledges.of("p1", learn).learned("a")?.samples).toBe(43);
+  expect(knowledges.of("p1", learn).learned("a")?.threshold.samples).toBe(43);
   owned = [];
-  expect(knowledges.of("p1", learn).learned("a")?.samples).toBe(41);
+  expect(knowledges.of("p1", learn).learned("a")?.threshold.samples).toBe(41);
   expect(knowledges.of("p2", learn).learned("a")).toBeNull();
 });
 

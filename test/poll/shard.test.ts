@@ -132,7 +132,7 @@ test("polls that end together all teach what a name is like", async () => {
   const ofInstance = (instanceId: string, learned: Pick<Learned, "executed" | "seconds">) => {
     const of = record({ instanceId });
     const state = { record: of, revision: 0, tasks: new Map() };
-    const taught = { name: "restart", at: T0, ...learned };
+    const taught = { name: "restart", at: T0, seenAt: T0, ...learned };
     const outcome = { record: of, upserts: [], removals: [], events: [], learned: [taught] };
     return commitDecision(shard, `p1/${instanceId}`, state, outcome);
   };

@@ -3,6 +3,7 @@ import type { Knowledge } from "../../src/core/decision.ts";
 import type { StuckRules } from "../../src/core/rules.ts";
 import type { TaskState } from "../../src/core/state.ts";
 import type { ObservedTask } from "../../src/core/task.ts";
+import { timeText } from "../../src/views/text.ts";
 import { whyOf } from "../../src/views/why.ts";
 import {
   ALL_EXECUTE,
@@ -33,7 +34,7 @@ const why = (task: TaskState, { stuck = {}, knowledge = ALL_EXECUTE, runs = 0, n
 
 const LEARNED: Knowledge = {
   executed: () => true,
-  learned: () => ({ seconds: 1200, source: "learned", samples: 41 }),
+  learned: () => ({ threshold: { seconds: 1200, source: "learned", samples: 41 }, knownSince: 0 }),
 };
 
 describe("why a task is, or is not, stuck", () => {
@@ -51,6 +52,18 @@ describe("why a task is, or is not, stuck", () => {
       "not stuck: EXECUTING, age 5m, within the limit of 20m (learned from earlier runs, 41 of them)",
     );
     expect(told.notes).toEqual(["learned: the 0.99 quantile of 41 runs times 3, between 5m and 1d"]);
+  });
+
+  test("a learned limit that does not count yet is told, with the time from which it will", () => {
+    const young: Knowledge = {
+      executed: () => true,
+      learned: () => ({ threshold: { seconds: 1800, source: "learned", samples: 41 }, knownSince: T0 }),
+    };
+    const told = why(taskOf("EXECUTING"), { knowledge: young, runs: 41 });
+    expect(told.limit).toEqual({ seconds: 3600, source: "running_after", samples: 0 });
+    expect(told.notes).toEqual([
+      `a limit of 30m was learned from 41 runs; it counts from ${timeText(T0 + 86_400_000)}, a day after most of them were first read`,
+    ]);
   });
 
   test("a limit of its own needs no learning", () => {

@@ -57,7 +57,7 @@ export const learn = object({
   quantile: learnKeys.quantile.prefault("0.99"),
   factor: learnKeys.factor.prefault("3"),
   min_samples: learnKeys.min_samples.prefault("20"),
-  floor: learnKeys.floor.prefault("5m"),
+  floor: learnKeys.floor.prefault("30m"),
   ceiling: learnKeys.ceiling.prefault("24h"),
 });
 
