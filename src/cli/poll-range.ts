@@ -57,6 +57,7 @@ function joined(window: Window, all: readonly Listing[], covering: readonly List
     gap: open?.gap ?? null,
     cause: open?.cause ?? null,
     answer: open?.answer ?? null,
+    countedMore: false,
     window,
     cloudNow: Math.max(...all.map(({ cloudNow }) => cloudNow)),
   };

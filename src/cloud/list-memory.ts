@@ -11,6 +11,8 @@ interface ListKnowledge {
   longest: number;
   /** Was the count ever more than the rows beside it? Then it is not just the length of the page. */
   counts: boolean;
+  /** The count is not of what was asked for: it was more than 0 over an empty window. */
+  countsElse: boolean;
   /** A first page that was found to be the whole list. */
   whole: Seen | null;
 }
@@ -27,17 +29,27 @@ export class ListMemory {
     return this.#lists.get(list)?.longest ?? 0;
   }
 
-  saw(list: string, page: Page<Listed>): void {
+  /** @param isFirst it is the first page of what was asked for */
+  saw(list: string, page: Page<Listed>, isFirst: boolean): void {
+    const { rows, total } = page;
     const knowledge = this.#of(list);
-    knowledge.longest = Math.max(knowledge.longest, page.rows.length);
-    if (page.total !== null && page.total > page.rows.length) knowledge.counts = true;
+    knowledge.longest = Math.max(knowledge.longest, rows.length);
+    if (total === null) return;
+    if (total > rows.length) knowledge.counts = true;
+    if (isFirst && rows.length === 0) knowledge.countsElse = total > 0;
   }
 
-  /** Is the page certainly not cut off? Servers that give one row per page are not reckoned with. */
+  /** Does the count say that there are more rows than these? Not where it is known to count something else. */
+  countsMore(list: string, { rows, total }: Page<Listed>): boolean {
+    return total !== null && total > rows.length && !this.#of(list).countsElse;
+  }
+
+  /** Is the page certainly not cut off? One row is believed to be all, unless the count says more. */
   endsWithin(list: string, limit: number, page: Page<Listed>): boolean {
     const rows = page.rows.length;
     const knowledge = this.#of(list);
-    if (rows <= 1 || rows < Math.min(knowledge.longest, limit)) return true;
+    if (rows === 0 || rows < Math.min(knowledge.longest, limit)) return true;
+    if (rows === 1) return !this.countsMore(list, page);
     return knowledge.counts && page.total === rows;
   }
 
@@ -62,7 +74,7 @@ export class ListMemory {
   #of(list: string): ListKnowledge {
     const known = this.#lists.get(list);
     if (known) return known;
-    const fresh = { longest: 0, counts: false, whole: null };
+    const fresh = { longest: 0, counts: false, countsElse: false, whole: null };
     this.#lists.set(list, fresh);
     return fresh;
   }

@@ -44,6 +44,8 @@ export interface ListResult<T> {
     /** Of the call that failed. */
     readonly answer: CloudAnswer | null;
   } | null;
+  /** The list is whole, and its count says more than it holds. */
+  readonly countedMore: boolean;
   /** Of the first page: what was added later may not show. */
   readonly cloudNow: number;
 }
@@ -52,6 +54,8 @@ export interface ListResult<T> {
 const MAX_LOSSES = 8;
 /** Pages in a row that do not lead further. One can come from a shift or from a count that begins at 1. */
 const MAX_STALLS = 3;
+/** Times that a list of one-row pages is walked until two walks agree. */
+const MAX_WALKS = 4;
 
 /**
  * Reads a whole list page by page from a server whose paging is not known for sure, while rows are added and
@@ -73,7 +77,13 @@ export async function readList<T extends Listed>(request: ListRequest<T>): Promi
     const answer = error instanceof CloudError ? error.answer : null;
     gap = { cause: error.reason, problem: error.message, answer };
   }
-  return { items: gathered.items, malformed: gathered.malformed, gap, cloudNow: first.cloudNow };
+  return {
+    items: gathered.items,
+    malformed: gathered.malformed,
+    gap,
+    countedMore: gap === null && reader.countedMore,
+    cloudNow: first.cloudNow,
+  };
 }
 
 class ListReader<T extends Listed> {
@@ -84,6 +94,8 @@ class ListReader<T extends Listed> {
   #lost = false;
   #calls = 0;
   #longestBefore = 0;
+  /** By the latest page of the whole window. */
+  #total: number | null = null;
 
   constructor(request: ListRequest<T>) {
     this.#request = request;
@@ -91,13 +103,17 @@ class ListReader<T extends Listed> {
     this.#limit = request.dialect.read()?.limit ?? request.limits[0];
   }
 
+  get countedMore(): boolean {
+    return this.#total !== null && this.#total > this.gathered.told;
+  }
+
   async first(): Promise<Page<T>> {
-    const { list, limits, dialect, memory, from, to } = this.#request;
+    const { list, limits, dialect, memory } = this.#request;
     const asked = this.#limit;
     for (;;) {
       this.#longestBefore = memory.longest(list);
       try {
-        const page = await this.#fetch({ from, to, position: null });
+        const page = await this.#page(null);
         if (this.#limit !== asked) {
           dialect.learned({ position: dialect.read()?.position ?? null, limit: this.#limit });
         }
@@ -124,10 +140,11 @@ class ListReader<T extends Listed> {
       memory.foundWhole(list, first);
       return;
     }
-    const nothingNew = this.gathered.told === before;
-    if (nothingNew && (first.rows.length < memory.longest(list) || isNewestFirst(first))) {
-      memory.foundWhole(list, first);
-    }
+    if (this.gathered.told !== before) return;
+    const rows = first.rows.length;
+    // A count that said more and changed meanwhile may have counted a row that is gone: later, another one's.
+    if (first.total !== null && first.total > rows && first.total !== this.#total) return;
+    if (rows === 1 || rows < memory.longest(list) || isNewestFirst(first)) memory.foundWhole(list, first);
   }
 
   async #behind(first: Page<T>): Promise<void> {
@@ -154,15 +171,15 @@ class ListReader<T extends Listed> {
   }
 
   /**
-   * Is this first page the whole list? A page as long as the longest seen may be cut off, whatever the count says.
-   * Servers that give one row per page are not reckoned with.
+   * Is this first page the whole list? A page as long as the longest seen may be cut off, whatever the count says; one
+   * of a single row, where the count says so.
    */
   endsAt(first: Page<T>): boolean {
     const { list, memory } = this.#request;
     const rows = first.rows.length;
-    if (rows <= 1) return true;
+    if (rows === 0) return true;
     if (rows >= this.#limit) return false;
-    if (rows < this.#longestBefore && (first.total === null || first.total <= rows)) return true;
+    if ((rows === 1 || rows < this.#longestBefore) && !memory.countsMore(list, first)) return true;
     return memory.isWhole(list, first);
   }
 
@@ -172,7 +189,7 @@ class ListReader<T extends Listed> {
     const known = dialect.read()?.position ?? null;
     let certain = first.rows.length > 2;
     for (const name of [...names].sort((a, b) => Number(b === known) - Number(a === known))) {
-      const outcome = await this.#byName(name, first);
+      const outcome = await (first.rows.length > 1 ? this.#byName(name, first) : this.#oneByOne(name, first));
       if (outcome === "whole") return true;
       if (outcome === "lost") {
         certain = false;
@@ -198,7 +215,7 @@ class ListReader<T extends Listed> {
   }
 
   async #byName(name: PositionName, first: Page<T>): Promise<"whole" | "ignored" | "refused" | "lost"> {
-    const { list, from, to, memory } = this.#request;
+    const { list, memory } = this.#request;
     // Where the count begins at 1, this shows the last two rows again instead of one: no harm.
     let value = first.rows.length - 1;
     let back = 1;
@@ -209,7 +226,7 @@ class ListReader<T extends Listed> {
       const isHead = value <= 0;
       let page: Page<T>;
       try {
-        page = await this.#fetch({ from, to, position: isHead ? null : { name, value } });
+        page = await this.#page(isHead ? null : { name, value });
       } catch (error) {
         if (error instanceof CloudError && error.status === 400) return "refused";
         throw error;
@@ -236,9 +253,58 @@ class ListReader<T extends Listed> {
     }
   }
 
+  /**
+   * Reads on after a page of one row, which shares no row with the next page: nothing shows that a shift left one out.
+   * So the list is walked twice. When both walks show the same rows, all of them were there when the first one found
+   * the end, and the list had no more than these.
+   */
+  async #oneByOne(name: PositionName, first: Page<T>): Promise<"whole" | "ignored" | "refused" | "lost"> {
+    let before: string | null = null;
+    let head = first;
+    for (let walk = 0; walk < MAX_WALKS; walk++) {
+      const keys = await this.#walk(name, head);
+      if (typeof keys === "string") return keys;
+      this.#learn(name);
+      const shown = JSON.stringify(keys);
+      if (shown === before) return "whole";
+      before = shown;
+      head = await this.#page(null);
+    }
+    return "lost";
+  }
+
+  /** The rows from the head to the first empty page. */
+  async #walk(name: PositionName, head: Page<T>): Promise<(string | null)[] | "ignored" | "refused"> {
+    const keys = head.rows.map(rowKey);
+    let before = head;
+    for (let value = keys.length; ; ) {
+      let page: Page<T>;
+      try {
+        page = await this.#page({ name, value });
+      } catch (error) {
+        if (error instanceof CloudError && error.status === 400) return "refused";
+        throw error;
+      }
+      if (page.rows.length === 0) return keys;
+      // Where positions begin at 1, the first page shows the head again, but no later one what the page before showed.
+      if (value > head.rows.length && sameRows(page, before)) return "ignored";
+      keys.push(...page.rows.map(rowKey));
+      value += page.rows.length;
+      before = page;
+    }
+  }
+
   #learn(name: PositionName): void {
     const { dialect } = this.#request;
     if (dialect.read()?.position !== name) dialect.learned({ position: name, limit: this.#limit });
+  }
+
+  /** A page of the whole window; `position` null: the first one. */
+  async #page(position: PageQuery["position"]): Promise<Page<T>> {
+    const { from, to } = this.#request;
+    const page = await this.#fetch({ from, to, position });
+    this.#total = page.total;
+    return page;
   }
 
   async #fetch(query: Omit<PageQuery, "limit">): Promise<Page<T>> {
@@ -249,7 +315,7 @@ class ListReader<T extends Listed> {
     this.#calls++;
     const page = await fetch({ ...query, limit: this.#limit });
     this.gathered.add(page);
-    memory.saw(list, page);
+    memory.saw(list, page, query.position === null);
     return page;
   }
 }

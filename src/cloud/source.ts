@@ -176,7 +176,7 @@ function endOf(window: Window, cloudNow: number): number | null {
 }
 
 const listingOf = (
-  { items, malformed, gap, cloudNow }: ListResult<ObservedTask>,
+  { items, malformed, gap, countedMore, cloudNow }: ListResult<ObservedTask>,
   window: Window,
 ): Listing => ({
   tasks: items,
@@ -185,6 +185,7 @@ const listingOf = (
   gap: gap?.problem ?? null,
   cause: gap?.cause ?? null,
   answer: gap?.answer ?? null,
+  countedMore,
   window,
   cloudNow,
 });

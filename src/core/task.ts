@@ -54,6 +54,8 @@ export interface Listing {
   readonly cause: Cause | null;
   /** Of the call that failed; null where none did. */
   readonly answer: CloudAnswer | null;
+  /** The list is complete, and the cloud's count says more than it holds. */
+  readonly countedMore: boolean;
   readonly window: Window;
   /** The cloud's clock when it answered, from the Date header; the local clock where there was none. */
   readonly cloudNow: number;

@@ -237,6 +237,13 @@ export const CATALOG = [
     source: "process",
   },
   {
+    name: "taskwatch_list_count_mismatches_total",
+    type: "counter",
+    labels: ["project"],
+    help: `Complete listings whose task_count said more than they held. ${COUNTED}`,
+    source: "process",
+  },
+  {
     name: "taskwatch_api_requests_total",
     type: "counter",
     labels: ["project", "operation", "code"],

@@ -6,10 +6,11 @@ import type { LabelsOf, Metrics } from "./metrics.ts";
 
 /** What runtime events are to the metrics. */
 export const counting = (metrics: Metrics): Handlers => ({
-  "poll.finished": ({ project, seconds, lagSeconds, complete, cause }) => {
+  "poll.finished": ({ project, seconds, lagSeconds, complete, cause, countedMore }) => {
     metrics.inc("taskwatch_polls_total", { project });
     metrics.observe("taskwatch_poll_duration_seconds", { project }, seconds);
     metrics.observe("taskwatch_poll_lag_seconds", { project }, lagSeconds);
+    if (countedMore) metrics.inc("taskwatch_list_count_mismatches_total", { project });
     if (complete) return;
     metrics.inc("taskwatch_poll_failures_total", { project, reason: cause ?? "bad_response" });
   },

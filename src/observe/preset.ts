@@ -55,6 +55,7 @@ function presetProject(metrics: Metrics, configured: Configured["projects"][numb
   metrics.start("taskwatch_poll_lag_seconds", labels);
   metrics.start("taskwatch_detection_delay_seconds", labels);
   metrics.start("taskwatch_baselines_total", labels);
+  metrics.start("taskwatch_list_count_mismatches_total", labels);
   for (const operation of OPERATIONS) {
     for (const code of ["200", "error"]) {
       metrics.start("taskwatch_api_requests_total", { ...labels, operation, code });

@@ -244,6 +244,7 @@ export class Poller {
       cause: trouble?.cause ?? null,
       error: trouble?.error,
       calls: callsOf(result),
+      countedMore: result?.listing.countedMore ?? false,
     });
     // What fell due meanwhile waits as well.
     if (watched.throttled > 0) watched.dueAgain = null;

@@ -73,6 +73,8 @@ export type PollEvent =
       readonly error: unknown;
       /** Requests made. */
       readonly calls: number;
+      /** The listing is complete, and the cloud's count says more than it holds. */
+      readonly countedMore: boolean;
     })
   | (OfInstance & { readonly kind: "poll.merged" })
   /** An ask beside the listing got no answer: for a task by its id, for progress, for the scheduled tasks. */

@@ -30,6 +30,7 @@ function capped(cap: number, asked: Window[] = []) {
       gap: complete ? null : `the list was not read to its end`,
       cause: complete ? null : "bad_response",
       answer: null,
+      countedMore: false,
       window,
       cloudNow: window.to,
     };

@@ -3,6 +3,7 @@ import { ListMemory } from "../../src/cloud/list-memory.ts";
 import type { Dialect, FetchPage, PageQuery } from "../../src/cloud/paging.ts";
 import { type ListResult, readList } from "../../src/cloud/read-list.ts";
 import { CloudError } from "../../src/errors.ts";
+import { SAMPLES } from "../cli/samples.ts";
 import { type ModelRules, ModelServer, type ModelTask, NOW } from "./model-server.ts";
 
 /** Tasks t0, t1, … of which t0 is the newest, a minute apart. */
@@ -204,6 +205,8 @@ test.each<{ rows: number; total: number | null; from: number | null }>([
   { rows: 50, total: null, from: null },
   // The cloud's own sample: its count says more than it shows.
   { rows: 2, total: 4, from: NOW - 86_400_000 },
+  { rows: 1, total: 4, from: NOW - 86_400_000 },
+  { rows: 1, total: 4, from: null },
 ])(
   "a server that takes no parameters is believed to show everything: $rows rows, a count of $total",
   async ({ rows, total, from }) => {
@@ -299,6 +302,88 @@ test("an unchanged page is asked about again where a new task might stand behind
   server.tasks.push({ id: "t99", createdAt: NOW });
   const result = await reader.read(server.fetch);
   expect(result.items.map(({ id }) => id)).toContain("t99");
+});
+
+test.each(["start1", "start0", "offset0", "offset1", "none"] as const)(
+  "a list whose count says more than the one row of its page is read on, on a server with %s",
+  async (paging) => {
+    for (const order of ["newest", "oldest"] as const) {
+      const server = new ModelServer({ paging, cap: 1, order }, tasks(5));
+      const result = await new Reader().read(server.fetch);
+      expect(result.gap).toBeNull();
+      expect(ids(result)).toEqual(tasks(5).map(({ id }) => id));
+      expect(result.countedMore).toBe(false);
+    }
+  },
+);
+
+test("a second page that follows a first one of a single row is read, however the server filters", async () => {
+  const all = tasks(60);
+  const fetch: FetchPage<ModelTask> = ({ position }) => {
+    const skip = position?.name === "offset" ? position.value : 0;
+    const rows = skip === 0 ? all.slice(0, 1) : all.slice(skip);
+    return Promise.resolve({
+      rows: rows.map((item) => ({ kind: "item", item })),
+      total: 60,
+      cloudNow: NOW,
+    });
+  };
+  const result = await new Reader().read(fetch);
+  expect(result.gap).toBeNull();
+  expect(ids(result)).toEqual(all.map(({ id }) => id));
+});
+
+test("one row of a page whose list shifts meanwhile is not taken for the whole list", async () => {
+  for (const paging of ["offset0", "start1"] as const) {
+    const server = new ModelServer({ paging, cap: 1 }, tasks(3));
+    server.afterPage = (call) => {
+      if (call === 1) server.tasks = server.tasks.filter(({ id }) => id !== "t0");
+    };
+    const result = await new Reader().read(server.fetch);
+    expect(result.gap).toBeNull();
+    expect(ids(result)).toEqual(["t0", "t1", "t2"]);
+  }
+});
+
+test.each(["start1", "start0", "offset0", "offset1", "none"] as const)(
+  "a count of more than the window holds costs a few calls once, not at every poll, on a server with %s",
+  async (paging) => {
+    const old = tasks(5).map(({ id }) => ({ id: `old-${id}`, createdAt: NOW - 90_000_000 }));
+    for (const shown of [1, 2]) {
+      const server = new ModelServer({ paging, total: "everything" }, [...tasks(shown), ...old]);
+      const reader = new Reader();
+      const first = await reader.read(server.fetch);
+      expect(first).toMatchObject({ gap: null, countedMore: true });
+      expect(ids(first)).toEqual(tasks(shown).map(({ id }) => id));
+      expect(reader.queries.length).toBeLessThanOrEqual(paging === "none" ? 30 : 8);
+      for (let poll = 0; poll < 3; poll++) {
+        expect(await reader.read(server.fetch)).toMatchObject({ gap: null, countedMore: true });
+        expect(reader.queries.length).toBe(1);
+      }
+    }
+  },
+);
+
+test("the sample of the API's page, a count of four over two rows, costs one call more, once", async () => {
+  const { task_count, tasks: sample } = SAMPLES[0]!.body;
+  const rows = sample.map(({ id, created_at }) => ({ id, createdAt: Date.parse(created_at) }));
+  for (const name of ["offset", "start"] as const) {
+    const base = name === "start" ? 1 : 0;
+    const fetch: FetchPage<ModelTask> = ({ position }) => {
+      const skip = position?.name === name ? Math.max(0, position.value - base) : 0;
+      return Promise.resolve({
+        rows: rows.slice(skip).map((item) => ({ kind: "item", item })),
+        total: Number(task_count),
+        cloudNow: NOW,
+      });
+    };
+    const reader = new Reader();
+    reader.dialect = { position: name, limit: 100 };
+    expect(await reader.read(fetch)).toMatchObject({ gap: null, countedMore: true });
+    expect(reader.queries.length).toBeLessThanOrEqual(base + 2);
+    await reader.read(fetch);
+    expect(reader.queries.length).toBe(1);
+  }
 });
 
 test("no task and one task cost one call", async () => {

@@ -118,6 +118,20 @@ test.each([
   );
 });
 
+test.each(["start1", "start0", "offset0", "offset1", "none"] as const)(
+  "a page of one row whose count says more is read on over the wire, paging %s",
+  async (paging) => {
+    await using simulator = await simulate();
+    const below_first = paging.endsWith("1") ? "reject" : "clamp";
+    simulator.control.setProject({ dialect: { paging, max_limit: 1, default_limit: 1, below_first } });
+    const ids = addTasks(simulator, 6);
+    await using cloud = open(simulator);
+    const listing = await cloud.source.list("i1", window(), NEVER);
+    expect(listing).toMatchObject({ gap: null, countedMore: false });
+    expect(listing.tasks.map(({ id }) => id).toSorted()).toEqual(ids.toSorted());
+  },
+);
+
 test("a list that shifts between pages over the wire keeps every task that stayed", async () => {
   await using simulator = await simulate();
   const ids = addTasks(simulator, 230);

@@ -161,6 +161,7 @@ export function inputOf(
         gap: complete ? null : "page 2 failed",
         cause: complete ? null : "timeout",
         answer: null,
+        countedMore: false,
         window: {
           from: cloudNow - (deep ? rules.window.maxLookback : rules.window.lookback),
           to: cloudNow + MINUTE,
@@ -218,6 +219,7 @@ export const wholeListing = (
   gap: null,
   cause: null,
   answer: null,
+  countedMore: false,
   window,
   cloudNow,
 });

@@ -50,6 +50,9 @@ test("the documented sample answers give the right series and the right events",
   const scrape = await app.scrape();
 
   // Of the first sample's four tasks two are shown, fewer than any page holds, and nothing moves them: the count is a hint.
+  expect(scrape.value("taskwatch_list_count_mismatches_total", { project: "prod" })).toBeGreaterThanOrEqual(
+    2,
+  );
   const up = SAMPLES.map(({ id }) => scrape.value("dms_instance_up", { instance_id: id }));
   expect(up).toEqual([1, 1, 1, 1]);
   const open = { instance_id: SEED.id, task_name: "modifyAutoTopic" };

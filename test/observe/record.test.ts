@@ -15,6 +15,7 @@ const poll = (complete: boolean, instance = INSTANCE): RuntimeEvent => ({
   cause: complete ? null : "timeout",
   error: complete ? null : new Error("no answer"),
   calls: 1,
+  countedMore: false,
 });
 
 const down = (instance = INSTANCE): RuntimeEvent => ({

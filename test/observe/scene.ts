@@ -83,6 +83,7 @@ export const EVERY_EVENT: readonly RuntimeEvent[] = [
     cause: null,
     error: null,
     calls: 1,
+    countedMore: true,
   },
   {
     kind: "poll.finished",
@@ -93,6 +94,7 @@ export const EVERY_EVENT: readonly RuntimeEvent[] = [
     cause: "timeout",
     error: null,
     calls: 1,
+    countedMore: false,
   },
   { kind: "poll.merged", ...INSTANCE },
   factOf(transition()),

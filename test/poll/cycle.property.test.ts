@@ -79,6 +79,7 @@ async function scene() {
         gap: complete ? null : "page 2 failed",
         cause: complete ? null : "timeout",
         answer: null,
+        countedMore: false,
         window,
         cloudNow: clock.now(),
       }),
