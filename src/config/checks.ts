@@ -16,6 +16,7 @@ export function check(source: Source): void {
   const { tree } = source;
   const projects = mapsIn(tree, ["projects"]);
   unique(source, projects, "name", "project");
+  unique(source, projects, "project_id", "project");
   for (const [path, project] of projects) checkProject(source, path, project);
   checkWindow(source, []);
   ordered(

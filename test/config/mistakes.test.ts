@@ -361,8 +361,18 @@ webhooks:
     const project = MINIMAL.slice(MINIMAL.indexOf("\n") + 1);
     const hooks = "webhooks: [{ name: a, url: 'https://h/' }, { name: a, url: 'https://h/' }]\n";
     expect(await problems(`${MINIMAL}${project}${hooks}`)).toEqual([
-      '6:11: projects[1].name: found "prod"; allowed: one that no other project has',
-      '10:52: webhooks[1].name: found "a"; allowed: one that no other webhook has',
+      '6:11: projects[1].name: found "prod"; allowed: one that no other project has; projects[0].name in line 2 has it, too',
+      '10:52: webhooks[1].name: found "a"; allowed: one that no other webhook has; webhooks[0].name in line 10 has it, too',
+    ]);
+  });
+
+  it("refuses two projects with one project id, and names both places", async () => {
+    const project = MINIMAL.slice(MINIMAL.indexOf("\n") + 1).replace("prod", "other");
+    const twice = `${MINIMAL}${project}`.replaceAll(/(region: .*)$/gm, "$1\n    project_id: p1");
+    expect(await problems(twice)).toEqual([
+      expect.stringMatching(
+        /^9:\d+: projects\[1\]\.project_id: found "p1"; allowed: one that no other project has; projects\[0\]\.project_id in line 4 has it, too$/,
+      ),
     ]);
   });
 });

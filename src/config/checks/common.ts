@@ -19,21 +19,27 @@ export function mapsIn(tree: Tree, path: Path): readonly (readonly [Path, TreeMa
   return found.flatMap((item, index) => (isMap(item) ? [[[...path, index], item] as const] : []));
 }
 
-/** The key's value must be another in each item. */
+/** The key's value must be another in each item; a problem names the first place too. */
 export function unique(
   source: Source,
   items: readonly (readonly [Path, TreeMap])[],
   key: string,
   noun: string,
 ): void {
-  const seen = new Set<string>();
+  const seen = new Map<string, Path>();
   for (const [path, item] of items) {
     const value = item[key];
     const at = [...path, key];
     if (typeof value !== "string" || isBroken(source, at)) continue;
-    if (seen.has(value)) say(source, at, `one that no other ${noun} has`);
-    seen.add(value);
+    const first = seen.get(value);
+    if (first === undefined) seen.set(value, at);
+    else say(source, at, `one that no other ${noun} has; ${placeText(source, first)} has it, too`);
   }
+}
+
+function placeText(source: Source, path: Path): string {
+  const { path: name, line } = problemAt(source, path, "");
+  return line === null ? name : `${name} in line ${line}`;
 }
 
 /** A map `auth` has one of its two forms. */
