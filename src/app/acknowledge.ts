@@ -5,7 +5,7 @@ import { StoreError } from "../errors.ts";
 import { eventWrite } from "../poll/writer.ts";
 import type { StateStore } from "../ports/store.ts";
 import type { KnownTask } from "../views/task.ts";
-import { recordRules } from "./known-projects.ts";
+import { recordRules } from "./rules.ts";
 
 /** The daemon may commit in between, again and again; more often than this means that something is wrong. */
 const TRIES = 10;

@@ -24,9 +24,6 @@ export interface ConnectionOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-/** Waits between tries to look a project id up. */
-const LOOKUP_AGAIN_MS = 30_000;
-
 /** The way to one project's API, as configured. It lives on through reloads that do not change it. */
 export class Connection {
   readonly gate: ProjectGate;
@@ -53,20 +50,11 @@ export class Connection {
     return this.#options.dialect;
   }
 
-  /** The project's id: as configured, else looked up until it is found. Rejects with the signal's reason only. */
-  async projectId(signal: AbortSignal, onFailure: (error: unknown) => void): Promise<string> {
-    const { project, timeoutMs, clock, dialect } = this.#options;
-    await dialect.load();
+  /** The project's id: as configured, else looked up once. Rejects with `CloudError`, `UsageError`, or the signal's reason. */
+  async projectId(signal: AbortSignal): Promise<string> {
+    const { project, timeoutMs } = this.#options;
     if (project.project_id !== null) return project.project_id;
-    for (;;) {
-      try {
-        return await findProjectId(this.#api(timeoutMs), project.iam_endpoint, project.region, signal);
-      } catch (error) {
-        if (signal.aborted) throw signal.reason;
-        onFailure(error);
-        await clock.sleep(LOOKUP_AGAIN_MS, signal);
-      }
-    }
+    return await findProjectId(this.#api(timeoutMs), project.iam_endpoint, project.region, signal);
   }
 
   /** Instances may differ in the time limit of a request and in the zone of the window; few do. */

@@ -21,10 +21,10 @@ import { createAlerting, sightsAfter } from "./alerts.ts";
 import { every } from "./chores.ts";
 import type { CleanupStack } from "./cleanup-stack.ts";
 import { Gates } from "./gates.ts";
-import { withIds } from "./known-projects.ts";
 import { MaintenanceWatch } from "./maintenance-watch.ts";
 import { tellLoad, tellThresholds } from "./outlook.ts";
-import { Projects } from "./projects.ts";
+import { withIds } from "./project-ids.ts";
+import { type ProjectState, Projects, type WatchedProjects } from "./projects.ts";
 import { type CommonRules, commonRules, orphanRules } from "./rules.ts";
 import type { InstanceViews, LeavingInstance } from "./views.ts";
 
@@ -35,6 +35,7 @@ const EXPIRED_TICK_MS = 250;
 const GUARDS_MS = 2_000;
 const COUNTS_MS = 5_000;
 const DISCOVERY_MS = 2_000;
+const PROJECT_IDS_MS = 30_000;
 const TALLIES_MS = 2_000;
 const NAMES_MS = 30_000;
 const ALERTS_MS = 2_000;
@@ -72,7 +73,7 @@ export class Engine {
   readonly #leavers: Leavers;
   readonly #maintenance: MaintenanceWatch;
   #config: Config;
-  #targets: ReturnType<Projects["watched"]> = { projects: [], targets: [] };
+  #targets: WatchedProjects = { projects: [], targets: [], placeholders: [] };
   #keys: ReadonlySet<string> = new Set();
   /** By id, also of those that are not watched any more: the last events of their instances name them. */
   readonly #known = new Map<string, PollProject>();
@@ -157,6 +158,7 @@ export class Engine {
     });
     this.#leavers = new Leavers({
       wanted: (key) => this.#keys.has(key),
+      settled: (projectId) => this.#projects.settled(projectId),
       rulesOf: (record) => this.#rulesOf(record),
       committed,
       onLeaving: (records) =>
@@ -197,9 +199,9 @@ export class Engine {
     return this.#knowledge;
   }
 
-  /** What discovery found in a project; null where there is none, or it has not listed yet. */
-  discovered(project: string) {
-    return this.#projects.discovered(project);
+  /** How the watch of each configured project stands. */
+  projectStates(): readonly ProjectState[] {
+    return this.#projects.states();
   }
 
   get shardsOwned(): number {
@@ -258,6 +260,7 @@ export class Engine {
     startTicker(clock, () => this.#tick(), signal);
     chore("credentials", GUARDS_MS, () => this.#gates.refresh());
     chore("counts", COUNTS_MS, () => this.#count());
+    chore("project ids", PROJECT_IDS_MS, () => this.#projects.remember());
     chore("discovery", DISCOVERY_MS, () => this.#projects.discover((id) => this.#home(id) !== undefined));
     chore("tallies", TALLIES_MS, () =>
       this.#reach.exchange(this.#judged(), this.#poller.watched, clock.now()),
@@ -286,19 +289,38 @@ export class Engine {
 
   async #judge(): Promise<void> {
     const now = this.#options.clock.now();
-    await this.#reach.judgeProjects(this.#judged(), this.#poller.watched, now);
-    // Before all ids are known, an instance of a project that is being looked up would seem to be nobody's.
-    if (this.#projects.complete) {
-      await this.#leavers.look(this.#keeper.owned.values(), now, this.#options.clock.monotonic());
-    }
+    await this.#reach.judgeProjects([...this.#judged(), ...this.#placeholders()], this.#poller.watched, now);
+    await this.#leavers.look(this.#keeper.owned.values(), now, this.#options.clock.monotonic());
   }
 
   #judged(): readonly Judged[] {
+    const states = new Map(this.#projects.states().map((state) => [state.id, state]));
     return this.#targets.projects.map((project) => ({
       project,
       home: this.#home(project.id),
       total: this.#totals.get(project.id) ?? 0,
+      unwatched: states.get(project.id)?.unwatched ?? null,
+      listedAt: states.get(project.id)?.discovery?.listedAt ?? null,
+      superseded: false,
     }));
+  }
+
+  /** Projects as far as they have no id: what is said of them then ends once they have one. */
+  #placeholders(): readonly Judged[] {
+    const states = new Map(this.#projects.states().map((state) => [state.project.name, state]));
+    return this.#targets.placeholders.map((project) => {
+      const { id = null, unwatched = null } = states.get(project.name) ?? {};
+      const superseded = id !== null;
+      const home = this.#home(project.id);
+      return {
+        project,
+        home,
+        total: 0,
+        unwatched: superseded ? null : unwatched,
+        listedAt: null,
+        superseded,
+      };
+    });
   }
 
   /** The shard that holds the project's own record, if it is ours. */
@@ -344,7 +366,7 @@ export class Engine {
 
   /** For an instance that leaves. */
   #rulesOf(record: InstanceRecord): Rules {
-    return orphanRules(this.#config, record, this.#known.get(record.projectId));
+    return orphanRules(this.#config, record, this.#known.get(record.projectId) ?? null);
   }
 
   /** Removes a discovered instance at once when neither the instance list nor its own call knows it. */
@@ -371,6 +393,7 @@ export class Engine {
 
   async #count(): Promise<void> {
     const { clock, emit } = this.#options;
+    this.#projects.report();
     await this.#upkeep.count();
     await this.#tellUnreadable();
     this.#tellLoad();

@@ -6,7 +6,7 @@ import type { NameKnowledge } from "../core/state.ts";
 import type { Reader, StoredEvent } from "../ports/store.ts";
 import type { KnownTask } from "../views/task.ts";
 import { type Why, whyOf } from "../views/why.ts";
-import { recordRules } from "./known-projects.ts";
+import { recordRules } from "./rules.ts";
 
 export interface Explanation extends Why {
   /** Finished runs of its name that thresholds are learned from. */

@@ -1,15 +1,18 @@
 import type { Config, InstanceConfig, ProjectConfig } from "../config/config.ts";
 import { plainInstance } from "../config/resolve.ts";
 import { type Discovered, type DiscoveredInstance, isBornWatched } from "../core/discovered.ts";
-import { Discovery } from "../poll/discovery.ts";
+import { placeholderId, type Unwatched } from "../core/unwatched.ts";
+import type { Discovery } from "../poll/discovery.ts";
 import type { PollProject, Target } from "../poll/target.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Notes } from "../ports/store.ts";
 import type { Emit } from "../ports/telemetry.ts";
 import { compileGlob } from "../util/glob.ts";
-import { Connection, connectionPrint, credentialsPrint, projectPrint } from "./connection.ts";
+import { Connection, connectionPrint, credentialsPrint } from "./connection.ts";
 import type { Gates } from "./gates.ts";
 import { NoteDialect } from "./note-dialect.ts";
+import { ProjectIds } from "./project-ids.ts";
+import { ProjectWatch } from "./project-watch.ts";
 import { commonRules } from "./rules.ts";
 import { TargetFactory, type Wanted } from "./targets.ts";
 
@@ -23,37 +26,54 @@ export interface ProjectsOptions {
   readonly onChange: () => void;
 }
 
-/** Nothing of a project is watched before its first listing: one that failed is not waited for as long as others. */
-const FIRST_AGAIN_MS = 30_000;
+/** What the poll needs of the configured projects. */
+export interface WatchedProjects {
+  /** Those whose id is known. */
+  readonly projects: readonly PollProject[];
+  readonly targets: readonly Target[];
+  /** One of each configured project, under the id that stands for one that is not known. */
+  readonly placeholders: readonly PollProject[];
+}
 
-/** One project that is configured now. */
+/** How the watch of one configured project stands. */
+export interface ProjectState {
+  readonly project: ProjectConfig;
+  /** Null where it is not known, or is that of a project before it in the configuration. */
+  readonly id: string | null;
+  readonly unwatched: Unwatched | null;
+  readonly unconfirmed: Unwatched | null;
+  /** Null without discovery, and until it has listed. */
+  readonly discovery: { readonly found: number; readonly listedAt: number } | null;
+}
+
+/** A configured project, as it runs. */
 interface Running {
-  readonly print: string;
-  readonly projectPrint: string;
-  readonly connection: Connection;
-  readonly stop: AbortController;
-  /** Null until its id is known. */
-  found: { readonly id: string; readonly discovery: Discovery } | null;
-  /** When discovery was last tried, monotonic. */
-  triedAt: number;
+  readonly project: ProjectConfig;
+  readonly watch: ProjectWatch;
+  /** Its id, and what is known of its instances; null where it is not polled. */
+  readonly found: ProjectWatch["found"];
+  /** Name of a project before it that has the same id. */
+  readonly twin: string | null;
 }
 
 /** The configured projects, each with its connection; what they make the poll watch. */
 export class Projects {
   readonly #options: ProjectsOptions;
+  readonly #ids: ProjectIds;
   #config: Config | null = null;
-  #running: ReadonlyMap<string, Running> = new Map();
+  #watches: ReadonlyMap<string, ProjectWatch> = new Map();
 
   constructor(options: ProjectsOptions) {
     this.#options = options;
+    this.#ids = new ProjectIds(options.notes);
   }
 
   /** Connections that did not change live on; those that are gone close when their last call has ended. */
   apply(config: Config): void {
     const { gates, notes, clock, env } = this.#options;
-    const before = this.#running;
-    const next = new Map<string, Running>();
-    const added: [ProjectConfig, Running][] = [];
+    const before = this.#watches;
+    const next = new Map<string, ProjectWatch>();
+    const added: ProjectWatch[] = [];
     for (const project of config.projects) {
       const limits = { connections: config.poll.concurrency, timeoutMs: config.poll.timeout };
       const print = connectionPrint(project, limits);
@@ -65,37 +85,34 @@ export class Projects {
         continue;
       }
       const dialect = known?.connection.dialect ?? new NoteDialect(notes, project.name);
-      const running: Running = {
-        print,
-        projectPrint: projectPrint(project),
-        connection: new Connection({ project, gate, ...limits, dialect, clock, env }),
-        stop: new AbortController(),
-        // Other keys of the same project: its instances are watched all along.
-        found: known?.projectPrint === projectPrint(project) ? known.found : null,
-        triedAt: Number.NEGATIVE_INFINITY,
-      };
-      next.set(project.name, running);
-      added.push([project, running]);
+      const connection = new Connection({ project, gate, ...limits, dialect, clock, env });
+      const onChange = () => this.#changed();
+      const watch = new ProjectWatch({ project, print, connection, ids: this.#ids, notes, clock, onChange });
+      const heritage = heritageOf(watch, project, before);
+      if (heritage) watch.inherit(heritage);
+      next.set(project.name, watch);
+      added.push(watch);
     }
     this.#config = config;
-    this.#running = next;
+    this.#watches = next;
     gates.retain(new Map(config.projects.map((project) => [project.name, credentialsPrint(project)])));
-    for (const [name, running] of before) if (next.get(name) !== running) void retire(running);
-    for (const [project, running] of added) void this.#find(project, running);
-    this.#options.onChange();
+    for (const [name, watch] of before) if (next.get(name) !== watch) void watch.close();
+    for (const watch of added) void watch.identify();
+    this.#changed();
   }
 
   /** Projects whose id is known, and all instances to watch in them. */
-  watched(): { readonly projects: readonly PollProject[]; readonly targets: readonly Target[] } {
+  watched(): WatchedProjects {
     const config = this.#config;
-    if (!config) return { projects: [], targets: [] };
+    if (!config) return { projects: [], targets: [], placeholders: [] };
     const factory = new TargetFactory(config, commonRules(config));
     const projects: PollProject[] = [];
     const targets: Target[] = [];
-    for (const project of config.projects) {
-      const running = this.#running.get(project.name);
-      if (!running?.found) continue;
-      const { connection, found } = running;
+    const placeholders: PollProject[] = [];
+    for (const { project, watch, found } of this.#running()) {
+      const { connection } = watch;
+      placeholders.push(factory.project({ config: project, connection, id: placeholderId(project.name) }));
+      if (!found) continue;
       const known = { config: project, connection, id: found.id };
       const poll = factory.project(known);
       projects.push(poll);
@@ -103,18 +120,41 @@ export class Projects {
         targets.push(factory.target(known, poll, wanted));
       }
     }
-    return { projects, targets };
+    return { projects, targets, placeholders };
   }
 
-  discovered(project: string): Discovered | null {
-    return this.#running.get(project)?.found?.discovery.known ?? null;
+  /** In the order of the configuration. */
+  states(): readonly ProjectState[] {
+    return this.#running().map(({ project, watch, found, twin }) => {
+      const { discover } = project;
+      const listed = found?.discovery.listed ?? null;
+      return {
+        project,
+        id: found?.id ?? null,
+        unwatched: watch.unwatched(discover, twin),
+        unconfirmed: watch.unconfirmed(),
+        discovery: discover && listed && { found: letThrough(project, listed).length, listedAt: listed.at },
+      };
+    });
   }
 
-  /** Is it known of every project what is to be watched? Until then, nothing can be said not to be. */
-  get complete(): boolean {
-    return (this.#config?.projects ?? []).every((project) => {
-      const found = this.#running.get(project.name)?.found;
-      return found && (!project.discover || found.discovery.known !== null);
+  /** Tells of each project whether it is watched: now and then, as what lasts is said again. */
+  report(): void {
+    const { clock, emit } = this.#options;
+    for (const { project, unwatched, unconfirmed, discovery: discovered } of this.states()) {
+      const at = clock.now();
+      emit({ kind: "project.watch", project: project.name, at, unwatched, unconfirmed, discovered });
+    }
+  }
+
+  /**
+   * True when an instance of this project that is not wanted has left. Before all ids are known, it may belong to a
+   * project that is being looked up; before its project has listed, it may be in the list.
+   */
+  settled(projectId: string): boolean {
+    return this.#running().every(({ project, watch: { found } }) => {
+      if (!found) return false;
+      return found.id !== projectId || !project.discover || found.discovery.listed !== null;
     });
   }
 
@@ -123,125 +163,143 @@ export class Projects {
    * cost nothing but time.
    */
   async discover(isOurs: (projectId: string) => boolean): Promise<void> {
-    for (const project of this.#config?.projects ?? []) {
-      const running = this.#running.get(project.name);
-      if (project.discover && running?.found) await this.#discoverIn(project, running, isOurs);
+    for (const running of this.#running()) {
+      if (running.project.discover && running.found) await this.#discoverIn(running, isOurs);
     }
+  }
+
+  /** Keeps the ids that were looked up in the store. Rejects as the store does. */
+  async remember(): Promise<void> {
+    for (const watch of this.#watches.values()) await watch.remember();
   }
 
   /** Call when the instance's own 404 was read twice, an interval apart. Returns true when it has left. */
   async gone(project: string, instanceId: string): Promise<boolean> {
-    const left = await this.#running.get(project)?.found?.discovery.forget(instanceId);
-    if (left) this.#options.onChange();
+    const left = await this.#watches.get(project)?.found?.discovery.forget(instanceId);
+    if (left) this.#changed();
     return left ?? false;
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#running.values()].map(retire));
+    await Promise.all([...this.#watches.values()].map((watch) => watch.close()));
   }
 
-  async #find(project: ProjectConfig, running: Running): Promise<void> {
-    const { onChange, emit, notes, clock } = this.#options;
-    const { name } = project;
-    const { signal } = running.stop;
-    try {
-      const id = await running.connection.projectId(signal, (error) =>
-        emit({ kind: "project.unknown", project: name, error }),
-      );
-      emit({ kind: "project.known", project: name });
-      if (running.found?.id === id) return;
-      const discovery = discoveryOf(project, id, { notes, clock });
-      // Without the store nothing is watched yet anyway; the next look reads it.
-      await discovery.refresh().catch(() => false);
-      running.found = { id, discovery };
-    } catch {
-      return;
-    }
-    if (!signal.aborted) onChange();
+  #changed(): void {
+    this.#options.onChange();
+    this.report();
   }
 
-  async #discoverIn(
-    project: ProjectConfig,
-    running: Running,
-    isOurs: (id: string) => boolean,
-  ): Promise<void> {
-    const { clock, onChange } = this.#options;
-    const { found, stop, connection } = running;
+  /** Of two projects with one id, the second is not watched: whatever one of them says would be taken back by the other. */
+  #running(): readonly Running[] {
+    const first = new Map<string, string>();
+    return (this.#config?.projects ?? []).flatMap((project): Running[] => {
+      const watch = this.#watches.get(project.name);
+      if (!watch) return [];
+      const { found } = watch;
+      const twin = (found && first.get(found.id)) ?? null;
+      if (found && twin === null) first.set(found.id, project.name);
+      return [{ project, watch, found: twin === null ? found : null, twin }];
+    });
+  }
+
+  async #discoverIn({ project, watch }: Running, isOurs: (id: string) => boolean): Promise<void> {
     const { discover, name } = project;
+    const { found } = watch;
     if (!found || !discover || !this.#config) return;
-    const { discovery, id } = found;
-    if (await discovery.refresh()) {
-      this.#tellDiscovered(name, discovery, 0, [], []);
-      onChange();
+    if (await watch.refresh()) {
+      this.#tellDiscovered(project, found.discovery, 0, [], []);
+      this.#changed();
     }
-    // By the monotonic clock while it runs, by the note's time after a start.
-    const tried = clock.monotonic() - running.triedAt;
-    const listed = clock.now() - (discovery.known?.at ?? Number.NEGATIVE_INFINITY);
-    const pause = discovery.known ? discover.every : Math.min(discover.every, FIRST_AGAIN_MS);
-    const due = tried >= pause || (running.triedAt === Number.NEGATIVE_INFINITY && listed >= discover.every);
-    if (!due || !isOurs(id)) return;
-    running.triedAt = clock.monotonic();
+    if (!isOurs(found.id)) return;
     try {
       const { poll, window } = this.#config;
-      const source = connection.source(id, poll.timeout, window.utc_offset);
-      const { added, missed } = await discovery.list(source, discover.engines, stop.signal);
-      const seconds = (clock.monotonic() - running.triedAt) / 1_000;
-      this.#tellDiscovered(name, discovery, seconds, added, missed);
+      const limits = { timeoutMs: poll.timeout, utcOffset: window.utc_offset };
+      const anew = await watch.list(discover, limits);
+      if (!anew) return;
+      this.#tellDiscovered(project, found.discovery, anew.seconds, anew.added, anew.missed);
       // Also where nothing was added: another replica that listed meanwhile may have written first.
-      onChange();
+      this.#changed();
     } catch (error) {
-      if (!stop.signal.aborted) this.#options.emit({ kind: "discovery.failed", project: name, error });
+      if (watch.stopped) return;
+      const known = found.discovery.known !== null;
+      this.#options.emit({ kind: "discovery.failed", project: name, known, error });
+      this.report();
     }
   }
 
   #tellDiscovered(
-    project: string,
-    { known }: Discovery,
+    project: ProjectConfig,
+    { listed }: Discovery,
     seconds: number,
     added: readonly DiscoveredInstance[],
     missing: readonly DiscoveredInstance[],
   ): void {
-    if (!known) return;
+    if (!listed) return;
     this.#options.emit({
       kind: "discovery.finished",
-      project,
-      at: known.at,
+      project: project.name,
       seconds,
-      found: known.instances.length,
+      found: letThrough(project, listed).length,
       added: added.map((each) => each.name),
       missing: missing.map((each) => each.name),
     });
   }
 }
 
-export const discoveryOf = (
-  { discover }: ProjectConfig,
-  projectId: string,
-  using: { readonly notes: Notes; readonly clock: Clock },
-): Discovery =>
-  new Discovery({ projectId, enterpriseProjectId: discover?.enterprise_project_id ?? null, ...using });
+/**
+ * What a watch before this configuration knows of the same cloud project: one with the configured id, else one that
+ * asks the same IAM with the same credentials, else the one of the same name and region, with other credentials.
+ */
+function heritageOf(
+  watch: ProjectWatch,
+  project: ProjectConfig,
+  before: ReadonlyMap<string, ProjectWatch>,
+): ProjectWatch["found"] {
+  const all = [...before.values()];
+  const same =
+    project.project_id === null
+      ? (all.find(({ access, found }) => found && access === watch.access) ??
+        all.find((each) => each.found && each === before.get(project.name) && each.region === project.region))
+      : all.find(({ found }) => found?.id === project.project_id);
+  return same?.found ?? null;
+}
+
+const LET_THROUGH = new WeakMap<
+  Discovered,
+  { project: ProjectConfig; instances: readonly DiscoveredInstance[] }
+>();
+
+/** Instances that discovery found and the filters let through. Remembered: it is asked for every second. */
+function letThrough(project: ProjectConfig, known: Discovered): readonly DiscoveredInstance[] {
+  const before = LET_THROUGH.get(known);
+  if (before?.project === project) return before.instances;
+  const instances = filtered(project, known);
+  LET_THROUGH.set(known, { project, instances });
+  return instances;
+}
+
+function filtered({ discover }: ProjectConfig, known: Discovered): readonly DiscoveredInstance[] {
+  if (!discover) return [];
+  const includes = discover.include.map(compileGlob);
+  const excludes = discover.exclude.map(compileGlob);
+  return known.instances.filter(({ name, engine }) => {
+    if (!discover.engines.includes(engine)) return false;
+    if (includes.length > 0 && !includes.some((fits) => fits(name))) return false;
+    return !excludes.some((fits) => fits(name));
+  });
+}
 
 /** Named instances, and those that discovery found and the filters let through. A name in the file goes first. */
 export function* wantedOf(config: Config, project: ProjectConfig, { known }: Discovery): Iterable<Wanted> {
   for (const instance of project.instances) {
     yield { instance, discovered: false, announce: false, bornWatched: false };
   }
-  const { discover } = project;
-  if (!discover || !known) return;
+  if (!known) return;
   const named = new Set(project.instances.map(({ id }) => id));
-  const includes = discover.include.map(compileGlob);
-  const excludes = discover.exclude.map(compileGlob);
-  for (const found of known.instances) {
+  for (const found of letThrough(project, known)) {
     const { id, name, engine, initial } = found;
-    if (named.has(id) || !discover.engines.includes(engine)) continue;
-    if (includes.length > 0 && !includes.some((fits) => fits(name))) continue;
-    if (excludes.some((fits) => fits(name))) continue;
+    if (named.has(id)) continue;
     const instance: InstanceConfig = plainInstance(config, { id, name, engine });
     yield { instance, discovered: true, announce: !initial, bornWatched: isBornWatched(known, found) };
   }
-}
-
-async function retire({ stop, connection }: Running): Promise<void> {
-  stop.abort(new Error("the project is not configured like this any more"));
-  await connection.close();
 }

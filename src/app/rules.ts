@@ -124,9 +124,7 @@ export function commonStuck(config: Config, common: CommonRules): StuckRules {
 export function orphanRules(
   config: Config,
   record: InstanceRecord,
-  project: Pick<ProjectConfig, "name" | "region"> | undefined = config.projects.find(
-    ({ project_id }) => project_id === record.projectId,
-  ),
+  project: Pick<ProjectConfig, "name" | "region"> | null = projectOf(config, record.projectId),
 ): Rules {
   const common = commonRules(config);
   const { projectId: id, instanceId, name, engine } = record;
@@ -138,6 +136,20 @@ export function orphanRules(
     scheduledTasks: false,
     mutedUntil: () => null,
   };
+}
+
+export const projectOf = (config: Config, projectId: string): ProjectConfig | null =>
+  config.projects.find(({ project_id }) => project_id === projectId) ?? null;
+
+/**
+ * The rules of an instance that the store knows: as configured, else those for all.
+ * @param config with the ids of projects that are looked up
+ */
+export function recordRules(config: Config, record: InstanceRecord): Rules {
+  const project = projectOf(config, record.projectId);
+  const instance = project?.instances.find(({ id }) => id === record.instanceId);
+  if (!project || !instance) return orphanRules(config, record);
+  return instanceRules(config, commonRules(config), project, record.projectId, instance);
 }
 
 /** For events about the project itself, which have no instance and no task. */

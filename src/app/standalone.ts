@@ -5,7 +5,8 @@ import { openStore } from "../store/open.ts";
 import { Connection, credentialsPrint } from "./connection.ts";
 import { Gates } from "./gates.ts";
 import { NoteDialect } from "./note-dialect.ts";
-import { discoveryOf, wantedOf } from "./projects.ts";
+import { discoveryOf } from "./project-watch.ts";
+import { wantedOf } from "./projects.ts";
 import { commonRules } from "./rules.ts";
 import { TargetFactory } from "./targets.ts";
 
@@ -54,8 +55,8 @@ export async function withProjects<T>(
       config: project,
       accepted: () => gate.key.accepted,
       async reach(signal) {
-        const id = await findOnce(connection, signal);
-        const discovery = discoveryOf(project, id, { notes: store.notes, clock });
+        const id = await connection.projectId(signal);
+        const discovery = discoveryOf(project, id, { notes: store.notes, clock, before: null });
         if (project.discover) {
           const source = connection.source(id, config.poll.timeout, config.window.utc_offset);
           await discovery.list(source, project.discover.engines, signal);
@@ -75,10 +76,4 @@ export async function withProjects<T>(
     await Promise.all(connections.map((connection) => connection.close()));
     await store.close();
   }
-}
-
-/** The connection looks an id up until it is found; here the first failure ends it. */
-function findOnce(connection: Connection, signal: AbortSignal): Promise<string> {
-  const failed = new AbortController();
-  return connection.projectId(AbortSignal.any([signal, failed.signal]), (error) => failed.abort(error));
 }

@@ -1,12 +1,14 @@
 import type { Config, ProjectConfig } from "../config/config.ts";
 import { iso } from "../core/data.ts";
 import type { InstanceRecord } from "../core/state.ts";
+import { placeholderId } from "../core/unwatched.ts";
 import { scheduledRate } from "../poll/asks.ts";
 import type { PollProject } from "../poll/target.ts";
 import { scheduleInForce } from "../poll/watched.ts";
 import { countTasks, unreachableJson } from "../views/instance.ts";
 import type { ProjectJson, StatusJson } from "../views/status.ts";
 import type { Engine } from "./engine.ts";
+import type { ProjectState } from "./projects.ts";
 import type { KnownInstance, Whole } from "./whole.ts";
 
 /** What a status tells of the process, whether or not the store has answered yet. */
@@ -33,6 +35,7 @@ export function statusJson(
   const { build, member, config, hash, loadedAt, lastReload, readiness, storeUp } = process;
   const { store, projects } = config;
   const known = new Map(engine?.targets.projects.map((project) => [project.name, project]));
+  const states = new Map(engine?.projectStates().map((state) => [state.project.name, state]));
   const instances = Map.groupBy(whole?.instances ?? [], ({ target }) => target?.project.name);
   return {
     version: build.version,
@@ -58,8 +61,13 @@ export function statusJson(
     projects: projects.map((project) => {
       const poll = known.get(project.name) ?? null;
       const own = instances.get(project.name) ?? [];
-      const record = (poll && whole?.projects.get(poll.id)) ?? null;
-      return { ...projectJson(project, poll, own, record, now), discovery: discoveryOf(project, engine) };
+      const state = states.get(project.name) ?? null;
+      const record = whole?.projects.get(poll?.id ?? placeholderId(project.name)) ?? null;
+      return {
+        ...projectJson(project, poll, own, record, now),
+        not_watched: notWatched(state, record),
+        discovery: discoveryOf(project, state),
+      };
     }),
   };
 }
@@ -70,7 +78,7 @@ function projectJson(
   instances: readonly KnownInstance[],
   record: InstanceRecord | null,
   now: number,
-): Omit<ProjectJson, "discovery"> {
+): Omit<ProjectJson, "discovery" | "not_watched"> {
   const polled = instances.flatMap((each) => each.record.lastCompleteAt ?? []).sort((a, b) => a - b);
   const unreachable = record?.unreachable ?? null;
   return {
@@ -96,8 +104,16 @@ function neededBy({ target, live }: KnownInstance, now: number): number {
   return 1000 / interval + (target.rules.scheduledTasks ? scheduledRate(interval) : 0);
 }
 
-function discoveryOf({ discover, name }: ProjectConfig, engine: Engine | null): ProjectJson["discovery"] {
+/** What this replica knows, with the cause and the time that the owner of the project's record wrote down. */
+function notWatched(state: ProjectState | null, record: InstanceRecord | null): ProjectJson["not_watched"] {
+  if (!state?.unwatched) return null;
+  const { since, cause, reason } = state.unwatched;
+  const told = record?.unreachable ?? null;
+  return { since: iso(Math.min(since, told?.since ?? since)), cause: cause ?? told?.cause ?? null, reason };
+}
+
+function discoveryOf({ discover }: ProjectConfig, state: ProjectState | null): ProjectJson["discovery"] {
   if (!discover) return null;
-  const known = engine?.discovered(name) ?? null;
-  return { found: known?.instances.length ?? null, last_success_at: iso(known?.at ?? null) };
+  const { found = null, listedAt = null } = state?.discovery ?? {};
+  return { found, last_success_at: iso(listedAt) };
 }

@@ -7,7 +7,7 @@ import { inTurns } from "../util/turns.ts";
 import type { Scope, TaskPlace, TaskQuery } from "../views/api.ts";
 import { barOf, type Lanes } from "../views/lane.ts";
 import type { KnownTask } from "../views/task.ts";
-import { projectOf } from "./known-projects.ts";
+import { projectOf } from "./rules.ts";
 
 export interface KnownInstance {
   readonly key: string;

@@ -1,4 +1,5 @@
 import { acknowledgeTask } from "../app/acknowledge.ts";
+import { ProjectIds } from "../app/project-ids.ts";
 import { UsageError } from "../errors.ts";
 import { systemClock } from "../platform/clock.ts";
 import { userName } from "../platform/process.ts";
@@ -30,7 +31,8 @@ export async function ack(taskId: string | undefined, args: AckArgs, io: Io): Pr
   const by = { by: args.by ?? userName(io.env), at: systemClock.now(), reason: args.reason ?? null };
   return await withStore(loaded.config, async (store) => {
     const found = await candidates(store.reader, taskId);
-    const { config, tasks } = await knownTasks(loaded.config, store.reader, found);
+    const config = await new ProjectIds(store.notes).complete(loaded.config);
+    const tasks = await knownTasks(store.reader, found);
     const wanted = tasks.filter(fits(args));
     if (wanted.length === 0) {
       const which =

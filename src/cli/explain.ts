@@ -1,5 +1,6 @@
 import { explainTasks } from "../app/explain.ts";
-import { projectOf } from "../app/known-projects.ts";
+import { ProjectIds } from "../app/project-ids.ts";
+import { projectOf } from "../app/rules.ts";
 import type { Config } from "../config/config.ts";
 import { durationSeconds } from "../core/data.ts";
 import { isFinal } from "../core/task.ts";
@@ -23,8 +24,9 @@ export async function explain(
   io: Io,
 ): Promise<ExitCode> {
   const loaded = await mustLoad(args, io);
-  return await withStore(loaded.config, async ({ reader }) => {
-    const { config, tasks } = await knownTasks(loaded.config, reader, await reader.task(taskId));
+  return await withStore(loaded.config, async ({ reader, notes }) => {
+    const config = await new ProjectIds(notes).complete(loaded.config);
+    const tasks = await knownTasks(reader, await reader.task(taskId));
     if (tasks.length === 0) {
       io.err(`no task ${taskId} is known to the store`);
       return 1;

@@ -1,4 +1,5 @@
-import { projectOf } from "../app/known-projects.ts";
+import { ProjectIds } from "../app/project-ids.ts";
+import { projectOf } from "../app/rules.ts";
 import type { Config } from "../config/config.ts";
 import { durationSeconds } from "../core/data.ts";
 import { isOpen } from "../core/task.ts";
@@ -13,6 +14,7 @@ import { knownTasks } from "./known-tasks.ts";
 import { withStore } from "./store.ts";
 import { type Column, renderTable } from "./table.ts";
 import { unreadableLines } from "./unreadable.ts";
+import { tellUnwatched } from "./unwatched.ts";
 
 export interface TasksArgs extends ConfigArgs {
   /** Absent: what runs and what failed. */
@@ -23,10 +25,10 @@ export interface TasksArgs extends ConfigArgs {
 /** Tasks as the store knows them, beside the daemon. */
 export async function tasks(args: TasksArgs, io: Io): Promise<ExitCode> {
   const loaded = await mustLoad(args, io);
-  return await withStore(loaded.config, async ({ reader }) => {
-    const found = await read(reader, args.state);
-    const { config, tasks } = await knownTasks(loaded.config, reader, found);
-    const sorted = [...tasks].sort(byPlace);
+  return await withStore(loaded.config, async (store) => {
+    const config = await new ProjectIds(store.notes).complete(loaded.config);
+    const found = await knownTasks(store.reader, await read(store.reader, args.state));
+    const sorted = [...found].sort(byPlace);
     const now = systemClock.now();
     if (args.json) io.out(jsonText({ tasks: sorted.map((known) => shownTask(config, known, now)) }));
     else if (sorted.length === 0) io.out("no tasks");
@@ -34,10 +36,11 @@ export async function tasks(args: TasksArgs, io: Io): Promise<ExitCode> {
       const rows = sorted.map((known) => row(config, known, now));
       for (const line of renderTable(COLUMNS, rows, io.width)) io.out(line);
     }
-    const unreadable = await reader.unreadable();
+    const unreadable = await store.reader.unreadable();
     for (const line of unreadableLines(unreadable)) io.err(line);
+    const unwatched = await tellUnwatched(store, config, io);
     if (sorted.some(({ task }) => task.failedAt !== null || task.verdict !== null)) return 3;
-    return unreadable.length > 0 ? 1 : 0;
+    return unreadable.length + unwatched > 0 ? 1 : 0;
   });
 }
 

@@ -7,6 +7,7 @@ import { spell } from "./reason.ts";
 import { route } from "./routing.ts";
 import type { Rules } from "./rules.ts";
 import type { InstanceRecord, MutedOpening, Unreachable } from "./state.ts";
+import type { Unwatched } from "./unwatched.ts";
 
 /** Polls of one instance that failed in a row up to now. */
 export interface Streak {
@@ -146,18 +147,25 @@ export type ProjectRules = Pick<Rules, "project" | "webhooks" | "externalUrl" | 
 /**
  * Reachability of a project. `record` is that of its pseudo-instance, whose `instanceId` is empty. `answers`: for each
  * cause, an answer that gave it; those that only other replicas got are missing.
+ * A project that is not watched is unreachable once that is confirmed, and stays so until it is watched.
  */
 export function projectHealth(
   record: InstanceRecord,
   rules: ProjectRules,
   tally: ProjectTally,
   answers: ReadonlyMap<Cause, CloudAnswer>,
+  unwatched: Unwatched | null,
   now: number,
 ): HealthDecision {
   const scope: Scope = { kind: "project", rules, now };
   const cause = projectCause(tally);
-  if (cause === null) return recover(record, scope, "the project answers again");
+  if (cause === null && unwatched === null) return recover(record, scope, "the project answers again");
   if (record.unreachable !== null) return release(record, scope);
+  if (cause === null) {
+    if (!unwatched?.confirmed || unwatched.cause === null) return unchanged(record);
+    const { cause: why, answer, since, reason } = unwatched;
+    return fall(record, scope, { cause: why, answer, since }, `not watched: ${reason}`);
+  }
   const failing = tally.failingByCause.get(cause) ?? 0;
   const reason =
     cause === "credentials_rejected"

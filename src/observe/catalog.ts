@@ -295,10 +295,17 @@ export const CATALOG = [
     source: "store",
   },
   {
+    name: "taskwatch_project_watched",
+    type: "gauge",
+    labels: ["project"],
+    help: `1 once the project's id is known and, with discovery, its instances were listed at some time, else 0. ${REPLICAS}`,
+    source: "store",
+  },
+  {
     name: "taskwatch_discovered_instances",
     type: "gauge",
     labels: ["project"],
-    help: `Instances that the last good discovery found, before sharing them out. ${REPLICAS}`,
+    help: `Instances that discovery knows and its filters let through, before sharing them out. ${REPLICAS}`,
     source: "store",
   },
   {

@@ -35,9 +35,12 @@ export const counting = (metrics: Metrics): Handlers => ({
   "credentials.refused": ({ project }) => metrics.set("taskwatch_credentials_valid", { project }, 0),
   "credentials.accepted": ({ project }) => metrics.set("taskwatch_credentials_valid", { project }, 1),
   "credentials.untried": ({ project }) => metrics.set("taskwatch_credentials_valid", { project }, 1),
-  "discovery.finished": ({ project, found, at }) => {
+  "project.watch": ({ project, unwatched, discovered }) => {
+    metrics.set("taskwatch_project_watched", { project }, unwatched === null ? 1 : 0);
+    if (discovered === null) return;
+    const { found, listedAt } = discovered;
     metrics.set("taskwatch_discovered_instances", { project }, found);
-    metrics.set("taskwatch_discovery_last_success_timestamp_seconds", { project }, at / 1000);
+    metrics.set("taskwatch_discovery_last_success_timestamp_seconds", { project }, listedAt / 1000);
   },
   outbox: ({ fact }) => countDelivery(metrics, fact),
   "outbox.counts": ({ webhook, pending, oldestAt, dead }) => {
@@ -68,9 +71,8 @@ export const counting = (metrics: Metrics): Handlers => ({
   "instances.leaving": nothing,
   "project.down": nothing,
   "project.up": nothing,
+  "discovery.finished": nothing,
   "discovery.failed": nothing,
-  "project.unknown": nothing,
-  "project.known": nothing,
   "ask.failed": nothing,
   "ask.answered": nothing,
   "maintenance.opened": nothing,

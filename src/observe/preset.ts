@@ -67,6 +67,7 @@ function presetProject(metrics: Metrics, configured: Configured["projects"][numb
   metrics.start("taskwatch_api_needed_requests_per_second", labels);
   metrics.start("taskwatch_api_budget_requests_per_second", labels, configured.requestsPerSecond);
   metrics.start("taskwatch_credentials_valid", labels, 1);
+  metrics.start("taskwatch_project_watched", labels);
   metrics.start("taskwatch_task_names_capped", labels);
   if (configured.discoverySeconds === null) {
     metrics.clear("taskwatch_discovered_instances", labels);

@@ -22,7 +22,13 @@ export interface Monitor {
 /** What keeps the monitor from seeing or telling, a sentence each. While there is one, silence proves nothing. */
 export function troubles({ status, instances, webhooks }: Monitor, now: number): readonly Html[] {
   const { reasons, config, projects } = status;
-  const found: Html[] = reasons.map((reason) => html`This replica is not ready: ${reason}.`);
+  // What nobody looks at comes first: all that the page shows of the rest says nothing about it.
+  const found: Html[] = projects.flatMap(({ name, not_watched: not }) =>
+    not === null
+      ? []
+      : html`Project ${nameOf(name)} is not watched: ${not.reason}${not.cause !== null && ` (${not.cause.replaceAll("_", " ")})`}, since ${ago(not.since, now)}.`,
+  );
+  found.push(...reasons.map((reason) => html`This replica is not ready: ${reason}.`));
   const reload = config.last_reload;
   if (reload && !reload.successful) {
     found.push(html`The last reload failed ${ago(reload.at, now)}: ${reload.problems.join("; ")}.`);
@@ -32,13 +38,13 @@ export function troubles({ status, instances, webhooks }: Monitor, now: number):
     found.push(
       html`${plural(unreadable, "record")} of the store cannot be read; <code>dms-taskwatch tasks</code> names ${unreadable === 1 ? "it" : "them"}.`,
     );
-  for (const { name, credentials_valid, unreachable, id } of projects) {
+  for (const { name, credentials_valid, unreachable, not_watched } of projects) {
+    if (not_watched) continue;
     if (credentials_valid === false)
       found.push(html`The credentials of project ${nameOf(name)} are refused.`);
     else if (unreachable) {
       found.push(html`Project ${nameOf(name)} is unreachable: ${unreachable.cause.replaceAll("_", " ")}.`);
-    } else if (id === null && instances)
-      found.push(html`The id of project ${nameOf(name)} is not known yet.`);
+    }
   }
   const unreachable = (instances ?? []).filter((each) => each.unreachable !== null);
   if (unreachable.length > 0)

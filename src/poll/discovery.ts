@@ -14,35 +14,52 @@ export interface DiscoveryOptions {
   readonly projectId: string;
   /** Of the listing; another one finds other instances, which are known apart. Null: all are listed. */
   readonly enterpriseProjectId: string | null;
+  /** What was known with another filter, until this one has listed. */
+  readonly before: Discovered | null;
   readonly notes: Notes;
   readonly clock: Clock;
 }
 
 /**
  * The instances that discovery found in one project, kept as one note for all replicas: one of them lists, the
- * others read. So a restart knows them at once, and a failing discovery keeps them.
+ * others read. So a restart knows them at once, and a failing discovery keeps them. A filter that has listed nothing
+ * yet keeps what the filter before it found.
  */
 export class Discovery {
   readonly #options: DiscoveryOptions;
-  #known: Discovered | null = null;
+  #listed: Discovered | null = null;
+  #before: Discovered | null;
   #version = 0;
 
   constructor(options: DiscoveryOptions) {
     this.#options = options;
+    this.#before = options.before;
   }
 
+  get enterpriseProjectId(): string | null {
+    return this.#options.enterpriseProjectId;
+  }
+
+  /** As listed with this filter, at any time and by any replica; null before. */
+  get listed(): Discovered | null {
+    return this.#listed;
+  }
+
+  /** What to watch: as listed, else as listed with the filter before. */
   get known(): Discovered | null {
-    return this.#known;
+    return this.#listed ?? this.#before;
   }
 
   /** True when another replica, or an earlier run, knows it otherwise. Rejects as the store does. */
   async refresh(): Promise<boolean> {
-    const note = await this.#options.notes.read(this.#name);
+    const { notes, enterpriseProjectId: filter } = this.#options;
+    const note = await notes.read(this.#nameWith(filter));
     // A store that lost the note is told again what is known here.
     if (!note) this.#version = 0;
-    if (!note || note.version === this.#version) return false;
+    if (!note) return this.known === null && (await this.#recallBefore());
+    if (note.version === this.#version) return false;
     this.#version = note.version;
-    this.#known = parse(note.value) ?? this.#known;
+    this.#listed = parse(note.value) ?? this.#listed;
     return true;
   }
 
@@ -54,7 +71,10 @@ export class Discovery {
   ): Promise<Rediscovered> {
     const listed: ListedInstance[] = [];
     for (const engine of engines) listed.push(...(await source.instances(engine, signal)));
-    return await this.#change((known) => rediscover(known, listed, engines, this.#options.clock.now()));
+    const now = this.#options.clock.now();
+    const found = await this.#change((known) => rediscover(known, listed, engines, now));
+    await this.#keepFilter();
+    return found;
   }
 
   /**
@@ -63,7 +83,24 @@ export class Discovery {
    */
   async forget(instanceId: string): Promise<boolean> {
     await this.#change((known) => ({ next: known && forget(known, instanceId) }));
-    return this.#known !== null && !this.#known.instances.some(({ id }) => id === instanceId);
+    return this.#listed !== null && !this.#listed.instances.some(({ id }) => id === instanceId);
+  }
+
+  /** What the filter found that listed last, in this run or an earlier one. True where that is something. */
+  async #recallBefore(): Promise<boolean> {
+    const { notes } = this.#options;
+    const last = await notes.read(this.#filterName);
+    const note = await notes.read(this.#nameWith(last === null || last.value === "" ? null : last.value));
+    this.#before = note && parse(note.value);
+    return this.#before !== null;
+  }
+
+  async #keepFilter(): Promise<void> {
+    const { notes, enterpriseProjectId } = this.#options;
+    const value = enterpriseProjectId ?? "";
+    const note = await notes.read(this.#filterName);
+    // Another replica that writes at the same time writes the same.
+    if (note?.value !== value) await notes.write(this.#filterName, value, note?.version ?? 0);
   }
 
   async #change<T extends { readonly next: Discovered | null }>(
@@ -71,19 +108,26 @@ export class Discovery {
   ): Promise<T> {
     for (;;) {
       await this.refresh();
-      const result = change(this.#known);
+      const result = change(this.#listed);
       if (result.next === null) return result;
-      if (await this.#options.notes.write(this.#name, JSON.stringify(result.next), this.#version)) {
-        this.#known = result.next;
+      const { notes, enterpriseProjectId } = this.#options;
+      const value = JSON.stringify(result.next);
+      if (await notes.write(this.#nameWith(enterpriseProjectId), value, this.#version)) {
+        this.#listed = result.next;
         await this.refresh();
         return result;
       }
     }
   }
 
-  get #name(): string {
-    const { projectId, enterpriseProjectId: owner } = this.#options;
-    return owner === null ? `discovered/${projectId}` : `discovered/${projectId}/${owner}`;
+  #nameWith(filter: string | null): string {
+    const { projectId } = this.#options;
+    return filter === null ? `discovered/${projectId}` : `discovered/${projectId}/${filter}`;
+  }
+
+  /** Names the note of the filter that listed last; no value stands for none. */
+  get #filterName(): string {
+    return `discovered-with/${this.#options.projectId}`;
   }
 }
 

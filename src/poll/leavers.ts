@@ -16,6 +16,8 @@ const RESTART_GRACE_MS = 60_000;
 export interface LeaversOptions {
   /** Is the instance with this key to be watched? */
   readonly wanted: (key: string) => boolean;
+  /** False while it is not known what is wanted of the project: nothing of it is removed, and no grace begins. */
+  readonly settled: (projectId: string) => boolean;
   /** Rules for the last events of an instance that no configuration names any more. */
   readonly rulesOf: (record: InstanceRecord) => Rules;
   readonly committed: (shard: Shard, events: readonly TaskwatchEvent[]) => void;
@@ -61,7 +63,7 @@ export class Leavers {
    * @param monotonic measures the grace while the process runs, because the wall clock may be set
    */
   async look(shards: Iterable<Shard>, now: number, monotonic: number): Promise<void> {
-    const { wanted, onLeaving } = this.#options;
+    const { wanted, settled, onLeaving } = this.#options;
     const left = new Set<string>();
     const fresh: InstanceRecord[] = [];
     for (const shard of shards) {
@@ -75,6 +77,7 @@ export class Leavers {
           continue;
         }
         left.add(key);
+        if (!settled(record.projectId)) continue;
         const known = this.#leaving.get(key);
         const { until } = known?.shard === shard ? known : { until: monotonic + graceLeft(record, now) };
         this.#leaving.set(key, { shard, record, until });

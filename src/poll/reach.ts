@@ -12,6 +12,7 @@ import {
 } from "../core/health.ts";
 import type { Rules } from "../core/rules.ts";
 import type { InstanceState, Unreachable } from "../core/state.ts";
+import type { Unwatched } from "../core/unwatched.ts";
 import type { Emit } from "../ports/telemetry.ts";
 import type { Shard } from "./shard.ts";
 import type { Tallies } from "./tallies.ts";
@@ -33,6 +34,12 @@ export interface Judged {
   readonly home: Shard | undefined;
   /** Its instances, whoever polls them. */
   readonly total: number;
+  /** Null while all of it is watched. */
+  readonly unwatched: Unwatched | null;
+  /** When its instances were last listed; null without discovery, or before the first list. Epoch milliseconds. */
+  readonly listedAt: number | null;
+  /** True for the placeholder of a project whose id is known by now: an incident of the placeholder ends. */
+  readonly superseded: boolean;
 }
 
 /** Whether instances and projects can be reached, as events: from failed polls in a row to one word for a project. */
@@ -108,22 +115,26 @@ export class Reach {
   async judgeProjects(projects: Iterable<Judged>, watched: Iterable<Watched>, now: number): Promise<void> {
     const ours = byProject(watched);
     const near = new Set<string>();
-    for (const { project, home, total } of projects) {
+    for (const { project, home, total, unwatched, listedAt, superseded } of projects) {
       const key = projectKey(project.id);
       const known = home?.peek(key);
       const down = known?.record.unreachable ?? null;
       const others = this.#options.tallies.others(project.id);
       const counts = [countInstances(ours.get(project.id) ?? [], now), ...others];
-      const counted = tallyProject(counts, total, refusesKey(project, down), down);
+      const refused = !superseded && refusesKey(project, down);
+      const counted = tallyProject(counts, total, refused, down);
       if (counted.near || others.some(({ unreachable }) => unreachable)) near.add(project.id);
-      // Without instances there is none that could say that it is back.
-      if (!home || (total === 0 && down)) continue;
-      if (!counted.near && !down) continue;
+      if (!home) continue;
+      // Without instances, only a list that was answered since then says that it is back.
+      const answered = superseded || total > 0 || (listedAt !== null && down !== null && listedAt > down.at);
+      if (down && unwatched === null && !answered) continue;
+      if (!counted.near && !down && !unwatched?.confirmed) continue;
       const state = known ?? fresh(newRecord(project.id, { id: "", name: project.name, engine: "kafka" }));
       const answers = answersOf(project, ours.get(project.id) ?? []);
-      const health = projectHealth(state.record, project.rules, counted.tally, answers, now);
+      const health = projectHealth(state.record, project.rules, counted.tally, answers, unwatched, now);
       if (!health.changed || !(await this.#commit(home, key, state, outcomeOf(health)))) continue;
-      this.#tellProject(project, state, health, counted.tally.total, now);
+      // What is not watched has log lines of its own.
+      if (total > 0) this.#tellProject(project, state, health, counted.tally.total, now);
     }
     this.#near = near;
   }
@@ -131,8 +142,10 @@ export class Reach {
   /** Every few seconds: what the other replicas know of the projects, and they of ours. Rejects as the store does. */
   async exchange(projects: Iterable<Judged>, watched: Iterable<Watched>, now: number): Promise<void> {
     const ours = byProject(watched);
-    for (const { project, home } of projects) {
-      const unreachable = home?.peek(projectKey(project.id))?.record.unreachable != null;
+    for (const { project, home, unwatched } of projects) {
+      // Instances that are polled tell of themselves, even where others are not found.
+      const unreachable =
+        unwatched === null && home?.peek(projectKey(project.id))?.record.unreachable != null;
       const counts = countInstances(ours.get(project.id) ?? [], now);
       await this.#options.tallies.exchange(project.id, { ...counts, unreachable });
     }

@@ -2,6 +2,7 @@ import type { Cause } from "../core/cause.ts";
 import type { Fact } from "../core/decision.ts";
 import type { EventType } from "../core/event.ts";
 import type { ThresholdSource, VerdictKind } from "../core/state.ts";
+import type { Unwatched } from "../core/unwatched.ts";
 import type { Operation } from "./call-gate.ts";
 import type { Unreadable } from "./store.ts";
 
@@ -123,19 +124,26 @@ export type ApiEvent =
   | (OfProject & { readonly kind: "credentials.untried" })
   | (OfProject & {
       readonly kind: "discovery.finished";
-      readonly at: number;
       readonly seconds: number;
-      /** Known now, found before and not left. */
+      /** Those that the filters let through; found before and not left. */
       readonly found: number;
       /** Names. */
       readonly added: readonly string[];
       /** Names of those that are not listed any more. They are still watched. */
       readonly missing: readonly string[];
     })
-  | (OfProject & { readonly kind: "discovery.failed"; readonly error: unknown })
-  /** Its id could not be looked up, so nothing of it is watched; it is tried again. Told at each try. */
-  | (OfProject & { readonly kind: "project.unknown"; readonly error: unknown })
-  | (OfProject & { readonly kind: "project.known" });
+  /** `known`: instances that were found before are still watched. */
+  | (OfProject & { readonly kind: "discovery.failed"; readonly known: boolean; readonly error: unknown })
+  /** Told at each change, and every few seconds. */
+  | (OfProject & {
+      readonly kind: "project.watch";
+      readonly at: number;
+      readonly unwatched: Unwatched | null;
+      /** The project id is one that was remembered: the look-up fails. */
+      readonly unconfirmed: Unwatched | null;
+      /** Instances that discovery found and the filters let through; null where it has not listed. */
+      readonly discovered: { readonly found: number; readonly listedAt: number } | null;
+    });
 
 /** Changes of reachability, in step with the events of the same meaning. */
 export type HealthEvent =

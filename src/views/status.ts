@@ -1,3 +1,4 @@
+import type { Cause } from "../core/cause.ts";
 import type { TaskCounts, UnreachableJson } from "./instance.ts";
 
 /** The monitor's own health. Public interface. */
@@ -44,6 +45,12 @@ export interface ProjectJson {
   readonly region: string;
   /** Watched. */
   readonly instances: number;
+  /** Null while all of it is watched, and before the store answers. `cause` is null before the first try failed. */
+  readonly not_watched: {
+    readonly since: string | null;
+    readonly cause: Cause | null;
+    readonly reason: string;
+  } | null;
   readonly unreachable: UnreachableJson | null;
   /** False from a refusal until they are accepted again; null before the store answers. */
   readonly credentials_valid: boolean | null;

@@ -8,6 +8,8 @@ import {
   type Streak,
   tallyProject,
 } from "../../src/core/health.ts";
+import type { InstanceRecord } from "../../src/core/state.ts";
+import { type FailedTries, failedAgain, unwatchedFor } from "../../src/core/unwatched.ts";
 import { DAY, HOUR, MINUTE, only, recordOf, rulesOf, T0, webhook } from "./support.ts";
 
 const rules = rulesOf();
@@ -152,7 +154,7 @@ describe("a project is unreachable", () => {
   const ANSWERS = new Map<Cause, CloudAnswer>([["timeout", ANSWER]]);
 
   it("with one event, and reachable with another", () => {
-    const down = projectHealth(record, rules, bad, ANSWERS, T0);
+    const down = projectHealth(record, rules, bad, ANSWERS, null, T0);
     expect(only(down.events)).toMatchObject({
       type: "project.unreachable",
       data: {
@@ -164,11 +166,41 @@ describe("a project is unreachable", () => {
       },
     });
     const refused = { ...bad, credentialsRefused: true };
-    expect(projectHealth(down.record, rules, refused, ANSWERS, T0 + 1).changed).toBe(false);
-    const up = projectHealth(down.record, rules, good, ANSWERS, T0 + MINUTE);
+    expect(projectHealth(down.record, rules, refused, ANSWERS, null, T0 + 1).changed).toBe(false);
+    const up = projectHealth(down.record, rules, good, ANSWERS, null, T0 + MINUTE);
     expect(only(up.events)).toMatchObject({ type: "project.reachable", data: TOLD });
     expect(up.record.unreachable).toBeNull();
-    expect(projectHealth(up.record, rules, good, ANSWERS, T0 + MINUTE).changed).toBe(false);
+    expect(projectHealth(up.record, rules, good, ANSWERS, null, T0 + MINUTE).changed).toBe(false);
+  });
+
+  it("when it is not watched and three tries in a row failed, until it is watched", () => {
+    const failed = { cause: "server_error", answer: ANSWER, message: "HTTP 503" } as const;
+    const unwatched = (tries: FailedTries | null) => unwatchedFor("its id is not known", tries, T0 - MINUTE);
+    const none = { total: 0, failingByCause: new Map<Cause, number>(), credentialsRefused: false };
+    const judge = (from: InstanceRecord, tries: FailedTries | null) =>
+      projectHealth(from, rules, none, new Map(), unwatched(tries), T0);
+    const twice = failedAgain(failedAgain(null, failed), failed);
+    expect(judge(record, null).changed).toBe(false);
+    expect(judge(record, twice).changed).toBe(false);
+    const down = judge(record, failedAgain(twice, failed));
+    expect(only(down.events)).toMatchObject({
+      type: "project.unreachable",
+      data: {
+        reason: "not watched: its id is not known: HTTP 503",
+        cause: "server_error",
+        since: new Date(T0 - MINUTE).toISOString(),
+        ...TOLD,
+      },
+    });
+    // After a restart no try has failed yet, and nothing is known to be better.
+    expect(judge(down.record, null).changed).toBe(false);
+    const up = projectHealth(down.record, rules, none, new Map(), null, T0 + MINUTE);
+    expect(only(up.events).type).toBe("project.reachable");
+  });
+
+  it("at once when the look-up is refused, as the next try is five minutes away", () => {
+    const refused = { cause: "credentials_rejected", answer: null, message: "refused" } as const;
+    expect(unwatchedFor("its id is not known", failedAgain(null, refused), T0).confirmed).toBe(true);
   });
 });
 

@@ -283,6 +283,7 @@ describe("GET /api/v1/status", () => {
           name: "prod",
           region: "eu-west-101",
           instances: 2,
+          not_watched: null,
           unreachable: null,
           credentials_valid: true,
           budget: { requests_per_second: 200, current: 200, needed: 2 },

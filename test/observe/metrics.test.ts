@@ -66,13 +66,12 @@ test("a reload keeps what was counted, starts what is new, and lets removed proj
 test("a project without discovery has no figures of discovery, also when a reload takes it away", async () => {
   const { metrics, recorder, text } = scene();
   recorder.emit({
-    kind: "discovery.finished",
+    kind: "project.watch",
     project: "prod",
-    at: 5000,
-    seconds: 1,
-    found: 3,
-    added: [],
-    missing: [],
+    at: 6000,
+    unwatched: null,
+    unconfirmed: null,
+    discovered: { found: 3, listedAt: 5000 },
   });
   expect(samplesOf(await text(), "taskwatch_discovery_last_success_timestamp_seconds")).toEqual([
     'taskwatch_discovery_last_success_timestamp_seconds{project="prod"} 5',

@@ -3,6 +3,7 @@ import type { Fact } from "../../src/core/decision.ts";
 import { type RefusalReason, type RuntimeEvent, safeEmit } from "../../src/ports/telemetry.ts";
 import { EVERY_EVENT, factOf, samplesOf, scene, transition } from "./scene.ts";
 
+const T0 = 1_700_000_000_000;
 const INSTANCE = { project: "prod", instanceId: "6ec6", instanceName: "orders" };
 const OTHER = { project: "prod", instanceId: "7fd7", instanceName: "billing" };
 
@@ -201,18 +202,15 @@ test("what stays broken is said once: credentials, the store, discovery, throttl
     error: new Error("401"),
     retryAt: 0,
   } as const;
-  const failed = { kind: "discovery.failed", project: "prod", error: new Error("500") } as const;
+  const failed = { kind: "discovery.failed", project: "prod", known: true, error: new Error("500") } as const;
   const found = {
     kind: "discovery.finished",
     project: "prod",
-    at: 0,
     seconds: 1,
     found: 1,
     added: [],
     missing: [],
   } as const;
-  const known = { kind: "project.known", project: "prod" } as const;
-  const unknown = { kind: "project.unknown", project: "prod", error: new Error("503") } as const;
   const storeDown = { kind: "store.down", error: new Error("away") } as const;
   const budget = (perSecond: number) =>
     ({ kind: "api.budget", project: "prod", perSecond, configuredPerSecond: 5 }) as const;
@@ -221,7 +219,6 @@ test("what stays broken is said once: credentials, the store, discovery, throttl
       ...[refused, refused, { kind: "credentials.accepted", project: "prod" } as const],
       ...[storeDown, { kind: "store.up", downSeconds: 3 } as const],
       ...[found, failed, failed, found, found],
-      ...[known, unknown, unknown, known, known],
       ...[budget(5), budget(2.5), budget(1), budget(5), budget(5)],
     ),
   ).toEqual([
@@ -231,11 +228,55 @@ test("what stays broken is said once: credentials, the store, discovery, throttl
     "info: store answers again",
     "warn: discovery failed: the known instances are kept",
     "info: instances discovered",
-    "warn: the project's id could not be looked up: it is not watched yet",
-    "info: the project's id is known",
     "warn: throttled by the cloud: the project's calls are slowed down",
     "info: back to full speed",
   ]);
+});
+
+test("a project that is not watched is reported once an hour, with cause and since when, until it is watched", () => {
+  const reason = "its project id is not known: HTTP 503";
+  const unwatched = { cause: "server_error", answer: null, since: T0, confirmed: false, reason } as const;
+  const pending = {
+    cause: null,
+    answer: null,
+    since: T0,
+    confirmed: false,
+    reason: "its project id is not known",
+  } as const;
+  type Watch = Extract<RuntimeEvent, { kind: "project.watch" }>;
+  const watch = (minutes: number, state: Partial<Watch>): Watch => ({
+    kind: "project.watch",
+    project: "prod",
+    at: T0 + minutes * 60_000,
+    unwatched: null,
+    unconfirmed: null,
+    discovered: null,
+    ...state,
+  });
+  expect(told(watch(0, { unwatched: pending }), watch(0.5, {}))).toEqual([]);
+  expect(told(watch(0, { unwatched: pending }), watch(1, { unwatched: pending }))).toEqual([
+    "warn: project not watched",
+  ]);
+  expect(
+    told(
+      ...[0, 1, 59, 60, 61, 119, 120].map((minutes) => watch(minutes, { unwatched })),
+      watch(121, { unconfirmed: unwatched }),
+      watch(122, {}),
+      watch(123, {}),
+      watch(124, { unwatched: { ...unwatched, cause: "not_found" } }),
+    ),
+  ).toEqual([
+    ...["warn: project not watched", "warn: project not watched", "warn: project not watched"],
+    "warn: project id lookup failed, remembered id used",
+    "info: project watched",
+    // Nobody but a person mends a configuration.
+    "error: project not watched",
+  ]);
+  const { recorder, lines } = scene();
+  recorder.emit(watch(0, { unwatched }));
+  expect(lines().find(({ msg }) => msg === "project not watched")).toMatchObject({
+    ...{ project: "prod", cause: "server_error", since: new Date(T0).toISOString(), reason },
+  });
 });
 
 test("a webhook that is down is said once, with what it cost when it works again", () => {

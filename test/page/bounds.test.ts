@@ -134,11 +134,29 @@ test("while the monitor does not see or tell something, the page says so first",
           id: "p1",
           region: "eu-west-101",
           instances: 2,
+          not_watched: null,
           unreachable: null,
           credentials_valid: false,
           last_complete_poll_at: null,
           oldest_complete_poll_at: null,
           budget: { requests_per_second: 5, current: 5, needed: 1 },
+          discovery: null,
+        },
+        {
+          name: "blind",
+          id: null,
+          region: "eu-west-202",
+          instances: 0,
+          credentials_valid: true,
+          not_watched: {
+            since: at(300),
+            cause: "server_error",
+            reason: "its project id is not known: HTTP <503>",
+          },
+          unreachable: { since: at(240), cause: "server_error" },
+          last_complete_poll_at: null,
+          oldest_complete_poll_at: null,
+          budget: { requests_per_second: 5, current: null, needed: 0 },
           discovery: null,
         },
       ],
@@ -149,6 +167,7 @@ test("while the monitor does not see or tell something, the page says so first",
   const trouble = body.slice(body.indexOf('<section id="trouble"'), body.indexOf('<section id="failing"'));
   const lines = [...trouble.matchAll(/<li>(.*)<\/li>/g)].map(([, line = ""]) => line.replace(/<[^>]+>/g, ""));
   expect(lines).toEqual([
+    "Project blind is not watched: its project id is not known: HTTP &#60;503&#62; (server error), since 5m ago.",
     "This replica is not ready: the store does not answer.",
     "The last reload failed 30s ago: poll: bad &#60;b&#62;.",
     "The credentials of project prod are refused.",
@@ -158,7 +177,7 @@ test("while the monitor does not see or tell something, the page says so first",
     "2 events could not be delivered to webhook ops.",
     "Webhook chat is down: what waits for it is kept.",
   ]);
-  expect(body).toContain("<b>8</b> trouble");
+  expect(body).toContain("<b>9</b> trouble");
 });
 
 test("nothing to see is said as such", async () => {

@@ -76,6 +76,7 @@ test("a store that lost all is told again what was found", async () => {
   const discovery = new Discovery({
     projectId: "p",
     enterpriseProjectId: null,
+    before: null,
     clock,
     notes: {
       read: (name) => notes.read(name),
@@ -95,13 +96,14 @@ test("a store that lost all is told again what was found", async () => {
   await list();
   notes = (await memoryStore(clock)).notes;
   await list();
-  expect((await notes.list("")).map(({ name }) => name)).toEqual(["discovered/p"]);
+  expect((await notes.list("")).map(({ name }) => name)).toEqual(["discovered-with/p", "discovered/p"]);
 });
 
 test("the replica that polls removes what another one's list shows no more, and nothing that it shows again", async () => {
   const clock = new ShiftedClock();
   const { notes } = await memoryStore(clock);
-  const replica = () => new Discovery({ projectId: "p", enterpriseProjectId: null, clock, notes });
+  const replica = () =>
+    new Discovery({ projectId: "p", enterpriseProjectId: null, before: null, clock, notes });
   const listed = (...ids: readonly string[]) => ({
     instances: async () =>
       ids.map((id) => ({ id, name: id, engine: "kafka", createdAt: null, status: "" }) as const),

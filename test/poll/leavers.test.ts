@@ -27,6 +27,7 @@ async function scene() {
   const leavers = () =>
     new Leavers({
       wanted: () => false,
+      settled: () => true,
       rulesOf: () => rules,
       committed: () => {},
       onLeaving: (records) => {

@@ -115,7 +115,7 @@ async function scene(...counts: readonly number[]) {
         // Twice, as all do it more often than instances are polled.
         for (const turn of [0, 1]) {
           for (const [index, { reach, shard, watched }] of replicas.entries()) {
-            const judged = [{ project, home: index === 0 ? shard : undefined, total }];
+            const judged = [{ project, home: index === 0 ? shard : undefined, total, ...WATCHED }];
             await reach.exchange(judged, watched, now + turn);
             await reach.judgeProjects(judged, watched, now + turn);
           }
@@ -125,6 +125,7 @@ async function scene(...counts: readonly number[]) {
   };
 }
 
+const WATCHED = { unwatched: null, listedAt: null, superseded: false };
 const all = () => true;
 const none = () => false;
 

@@ -1,7 +1,13 @@
+import type { Unwatched } from "../../core/unwatched.ts";
 import type { ApiEvent } from "../../ports/telemetry.ts";
 import { type Handlers, nothing } from "../handlers.ts";
 import type { Log } from "../logger.ts";
 import { iso, MOST_NAMES, round } from "./fields.ts";
+
+/** What lasts is said again. */
+const REPEAT_MS = 3_600_000;
+/** A start takes a moment: what has not failed is not said before. */
+const PATIENCE_MS = 60_000;
 
 export function cloudLines(log: Log): Handlers<ApiEvent["kind"]> {
   const logger = log.component("cloud");
@@ -9,7 +15,8 @@ export function cloudLines(log: Log): Handlers<ApiEvent["kind"]> {
   const refused = new Set<string>();
   const slowed = new Set<string>();
   const undiscovered = new Set<string>();
-  const unknown = new Set<string>();
+  /** Projects that were said not to be watched as they should be, and when last. */
+  const watch = new Map<string, { readonly msg: string; readonly toldAt: number }>();
   return {
     "credentials.refused": ({ project, error, retryAt }) => {
       const fields = { project, err: error, next_try: iso(retryAt) };
@@ -47,23 +54,39 @@ export function cloudLines(log: Log): Handlers<ApiEvent["kind"]> {
       else if (back || added.length > 0) logger.info(fields, "instances discovered");
       else logger.debug(fields, "instances discovered");
     },
-    "discovery.failed": ({ project, error }) => {
+    "discovery.failed": ({ project, known, error }) => {
       const fields = { project, err: error };
-      if (undiscovered.has(project)) return logger.debug(fields, "discovery still fails");
+      if (!known || undiscovered.has(project)) return logger.debug(fields, "discovery still fails");
       undiscovered.add(project);
       logger.warn(fields, "discovery failed: the known instances are kept");
     },
-    "project.unknown": ({ project, error }) => {
-      const fields = { project, err: error };
-      if (unknown.has(project)) return logger.debug(fields, "the project's id is still not known");
-      unknown.add(project);
-      logger.warn(fields, "the project's id could not be looked up: it is not watched yet");
-    },
-    "project.known": ({ project }) => {
-      if (unknown.delete(project)) logger.info({ project }, "the project's id is known");
+    "project.watch": ({ project, at, unwatched, unconfirmed }) => {
+      const now = stateOf(unwatched, unconfirmed, at);
+      const before = watch.get(project);
+      if (now === null) {
+        if (watch.delete(project)) logger.info({ project }, "project watched");
+        return;
+      }
+      // The clock may have gone back.
+      const due = before?.msg !== now.msg || Math.abs(at - before.toldAt) >= REPEAT_MS;
+      if (!due) return;
+      watch.set(project, { msg: now.msg, toldAt: at });
+      const { cause, since, reason } = now.what;
+      logger[now.level]({ project, cause, since: iso(since), reason }, now.msg);
     },
     "api.request": nothing,
     "api.throttled": nothing,
     "api.budget_wait": nothing,
   };
+}
+
+/** Null for nothing to say. The program retries a look-up or a list; nobody but a person mends a configuration. */
+function stateOf(unwatched: Unwatched | null, unconfirmed: Unwatched | null, at: number) {
+  const what = unwatched ?? unconfirmed;
+  if (what === null || (what.cause === null && at - what.since < PATIENCE_MS)) return null;
+  if (unwatched === null) {
+    return { what, level: "warn", msg: "project id lookup failed, remembered id used" } as const;
+  }
+  const level = what.cause === "not_found" ? "error" : "warn";
+  return { what, level, msg: "project not watched" } as const;
 }
