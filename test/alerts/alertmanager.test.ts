@@ -46,6 +46,7 @@ const OF_PROJECT = [
   "TaskwatchOverloaded",
   "TaskwatchCredentialsRejected",
   "TaskwatchThrottled",
+  "TaskwatchProjectNotWatched",
   "TaskwatchDiscoveryFailing",
 ];
 const OF_WEBHOOK = ["TaskwatchWebhookBacklog", "TaskwatchWebhookDisabled", "TaskwatchDeadLetters"];
@@ -56,8 +57,10 @@ const INHIBITED: Readonly<Record<string, readonly string[]>> = {
     "TaskwatchPollingStale",
     "TaskwatchOverloaded",
     "TaskwatchThrottled",
+    "TaskwatchProjectNotWatched",
     "TaskwatchDiscoveryFailing",
   ],
+  TaskwatchProjectNotWatched: ["TaskwatchDiscoveryFailing"],
   TaskwatchThrottled: ["DmsInstanceUnreachable", "TaskwatchPollingStale", "TaskwatchOverloaded"],
   TaskwatchOverloaded: ["TaskwatchPollingStale"],
   TaskwatchDown: [
@@ -66,6 +69,7 @@ const INHIBITED: Readonly<Record<string, readonly string[]>> = {
     "TaskwatchReplicaDown",
     "TaskwatchShardsUnowned",
     "TaskwatchStoreDown",
+    "TaskwatchProjectNotWatched",
     "TaskwatchDiscoveryFailing",
     "TaskwatchWebhookBacklog",
     "TaskwatchOverloaded",
@@ -76,6 +80,7 @@ const INHIBITED: Readonly<Record<string, readonly string[]>> = {
     "TaskwatchPollingStale",
     "TaskwatchShardsUnowned",
     "TaskwatchReplicaDown",
+    "TaskwatchProjectNotWatched",
     "TaskwatchDiscoveryFailing",
     "TaskwatchWebhookBacklog",
   ],
