@@ -1,5 +1,11 @@
 import type { ScheduledTask } from "../core/state.ts";
-import { type Engine, isKnownStatus, type ObservedTask } from "../core/task.ts";
+import {
+  type Engine,
+  isKnownStatus,
+  type ObservedTask,
+  type TaskProgress,
+  type TaskStep,
+} from "../core/task.ts";
 import { type TaskField, withFields } from "../core/task-fields.ts";
 import type { ListedInstance } from "../ports/task-source.ts";
 import { boundedId, boundedName } from "./bounded.ts";
@@ -51,11 +57,37 @@ export const decodeInstances = (body: unknown, engine: Engine): RowPage<ListedIn
     };
   });
 
-/** Ratio 0 to 1 of a progress answer, in either of the services' spellings; null where it gives none. */
-export function decodeProgress(body: unknown): number | null {
+const MOST_STEPS = 100;
+
+/**
+ * A progress answer, in whichever of the services' spellings: Kafka writes `step_list` with `statue` (before 2026
+ * `status`), DCS `step_details` with `step_status`. Null where it tells neither a figure nor a step.
+ */
+export function decodeProgress(body: unknown): TaskProgress | null {
   if (!isFields(body)) return null;
   const percent = numberOf(body.progress_percentage) ?? numberOf(body.progress);
-  return percent === null ? null : Math.min(1, Math.max(0, percent / 100));
+  const steps = [body.step_list, body.step_details].find(Array.isArray) ?? [];
+  const progress = {
+    ratio: percent === null ? null : Math.min(1, Math.max(0, percent / 100)),
+    remainTime: numberOf(body.remain_time),
+    steps: steps.slice(0, MOST_STEPS).flatMap(decodeStep),
+  };
+  return progress.ratio === null && progress.steps.length === 0 ? null : progress;
+}
+
+function decodeStep(step: unknown): readonly TaskStep[] {
+  if (!isFields(step)) return [];
+  const name = shortText(step.name ?? step.step_name);
+  const state = capitals(step.statue ?? step.status ?? step.step_status);
+  if (name === null && state === "") return [];
+  return [
+    {
+      name: name ?? "",
+      state: state === "" ? null : state,
+      startedAt: instant(step.start_time ?? step.begin_time),
+      endedAt: instant(step.end_time),
+    },
+  ];
 }
 
 /** `{ projects: [{ id, name, enabled }] }`. Undefined when it is none. */
@@ -191,8 +223,13 @@ const LONGEST_STATUS = 64;
 /** In capitals and in one spelling; empty where there is none. */
 function statusOf(value: unknown): string {
   if (typeof value === "string" && isKnownStatus(value)) return value;
-  const status = (text(value) ?? "").trim().toUpperCase();
-  return status === "CANCELED" ? "CANCELLED" : status.slice(0, LONGEST_STATUS).toWellFormed();
+  const status = capitals(value);
+  return status === "CANCELED" ? "CANCELLED" : status;
+}
+
+/** A word of an open set in one spelling; empty where there is none. */
+function capitals(value: unknown): string {
+  return (text(value) ?? "").trim().toUpperCase().slice(0, LONGEST_STATUS).toWellFormed();
 }
 
 function shortText(value: unknown): string | null {

@@ -116,7 +116,7 @@ export function createTaskSource(options: TaskSourceOptions): TaskSource {
         );
         return decodeProgress(answer.body);
       } catch (error) {
-        // RabbitMQ has no such call, and says so in more than one way.
+        // RabbitMQ has no such call, Kafka answers it during a capacity expansion alone; how they refuse is not documented.
         if (error instanceof CloudError && error.reason === "bad_response" && error.status !== null)
           return null;
         throw error;

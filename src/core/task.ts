@@ -61,6 +61,24 @@ export interface Listing {
   readonly cloudNow: number;
 }
 
+/** What the cloud tells of how far a task is. */
+export interface TaskProgress {
+  /** 0 to 1; null where the answer gives none. */
+  readonly ratio: number | null;
+  /** The cloud's own figure, whose unit is not documented for every service: to be shown, not to be counted with. */
+  readonly remainTime: number | null;
+  readonly steps: readonly TaskStep[];
+}
+
+export interface TaskStep {
+  readonly name: string;
+  /** In capitals, such as `IN_PROGRESS`; the set is open. Null where the cloud gives none. */
+  readonly state: string | null;
+  /** Epoch milliseconds by the cloud's clock; null for a step that has not begun or ended. */
+  readonly startedAt: number | null;
+  readonly endedAt: number | null;
+}
+
 /** What asking for one task by its id gave. `gone` is a 404 that speaks of the task; anything doubtful is `unclear`. */
 export type Lookup =
   | { readonly kind: "found"; readonly task: ObservedTask }

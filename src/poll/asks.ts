@@ -114,7 +114,7 @@ async function ask(
   for (const taskId of toProgress) {
     await attempt("task_progress", async () => {
       calls += 1;
-      const ratio = await source.progress(instanceId, taskId, signal);
+      const { ratio = null } = (await source.progress(instanceId, taskId, signal)) ?? {};
       if (ratio !== null) progress.set(taskId, ratio);
     });
   }

@@ -1,5 +1,5 @@
 import type { ScheduledTask } from "../core/state.ts";
-import type { Engine, Listing, Lookup, Window } from "../core/task.ts";
+import type { Engine, Listing, Lookup, TaskProgress, Window } from "../core/task.ts";
 
 /** One project's cloud API. Every method rejects with a `CloudError`, or with the signal's reason when aborted. */
 export interface TaskSource {
@@ -7,8 +7,8 @@ export interface TaskSource {
   readonly cloudOffset: number | null;
   list(instanceId: string, window: Window, signal: AbortSignal): Promise<Listing>;
   show(instanceId: string, taskId: string, signal: AbortSignal): Promise<Lookup>;
-  /** Ratio 0 to 1; null where the engine does not tell. */
-  progress(instanceId: string, taskId: string, signal: AbortSignal): Promise<number | null>;
+  /** Null where the cloud offers none for this engine or task. */
+  progress(instanceId: string, taskId: string, signal: AbortSignal): Promise<TaskProgress | null>;
   /** One page walk over all instances of one engine. */
   instances(engine: Engine, signal: AbortSignal): Promise<readonly ListedInstance[]>;
   /** All of the list, or a rejection: a part of it would not tell what is not there. */

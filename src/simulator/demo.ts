@@ -12,7 +12,7 @@ const HISTORY = [
 
 /**
  * Three instances. Within 30 s of the start some tasks succeed and one fails; one hangs since three hours ago, a long
- * one makes progress, and one is scheduled. Then a calm flow goes on for ever, with a failure now and again that a later
+ * one runs, and one is scheduled. Then a calm flow goes on for ever, with a failure now and again that a later
  * success resolves.
  */
 export function demoScenario(): Scenario {

@@ -1,9 +1,10 @@
 import { type Answer, json, type Refusal } from "./answers.ts";
 import { countMember, parsePageQuery, selectPage } from "./pages.ts";
+import { progressBody } from "./progress.ts";
 import type { Engine, Instance, Project } from "./project.ts";
 import type { Route } from "./routes.ts";
 import type { QueryPairs } from "./signature.ts";
-import { progressOf, type Task, taskJson } from "./tasks.ts";
+import { taskJson } from "./tasks.ts";
 
 const NO_SUCH_INSTANCE: Refusal = {
   status: 404,
@@ -38,7 +39,9 @@ export function answerDms(route: Route, project: Project, query: QueryPairs, now
     case "task_progress": {
       if (instance.engine === "rabbitmq") return NO_SUCH_API;
       const task = instance.tasks.get(route.task);
-      return task ? progress(task, now) : NO_SUCH_TASK;
+      if (!task) return NO_SUCH_TASK;
+      // Documented for capacity expansions alone. What another task gets is not: a refusal is one of the possible answers.
+      return task.progress === null ? invalid("task_id") : json(200, JSON.stringify(progressBody(task, now)));
     }
     default:
       return NO_SUCH_API;
@@ -64,15 +67,6 @@ function listScheduledTasks(project: Project, instance: Instance, query: QueryPa
   const page = selectPage(instance.scheduled.items, project.dialect, request);
   const form = project.dialect.task_count === "string" ? "number" : project.dialect.task_count;
   return json(200, `{${countMember("job_count", page, form)}"jobs":[${page.tasks.map(taskJson).join(",")}]}`);
-}
-
-function progress(task: Task, now: number): Answer {
-  const { percent, remainSeconds } = progressOf(task, now);
-  const step = { step_name: task.name, status: task.status, progress_percentage: percent };
-  return json(
-    200,
-    JSON.stringify({ progress_percentage: percent, remain_time: remainSeconds, step_list: [step] }),
-  );
 }
 
 const ENGINE_WORDS: Readonly<Record<string, Engine>> = {

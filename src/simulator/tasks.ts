@@ -21,8 +21,8 @@ export interface Task {
   updatedAt: number;
   /** Set for a scheduled task: when it is due to start. */
   readonly scheduleAt: number | null;
-  /** A fixed progress in percent; null: it follows the plan. */
-  progress: number | null;
+  /** Of a capacity expansion: a fixed progress in percent, or along the plan. Null for a task of another kind. */
+  progress: number | "plan" | null;
   /** Served in place of the regular fields; for answers that are wrong on purpose. */
   fields: Readonly<Record<string, unknown>>;
   /** Dropped when the task is changed by hand: events of the old plan then do nothing. */
@@ -43,7 +43,7 @@ const fields = {
   params: z.union([z.string(), z.null(), z.record(z.string(), z.unknown())]).optional(),
   status: z.string().optional(),
   updated_at: instant.optional(),
-  progress: z.number().nullable().optional(),
+  progress: z.union([z.number(), z.literal("plan"), z.null()]).optional(),
   fields: z.record(z.string(), z.unknown()).optional(),
 };
 
@@ -140,18 +140,6 @@ export function taskJson(task: Task): string {
     ...task.fields,
   });
   return task.json;
-}
-
-/** Percent done at `now`: the fixed figure, else along the plan; a task that hangs stops at 60. */
-export function progressOf(task: Task, now: number): { percent: number; remainSeconds: number } {
-  if (task.status === "SUCCESS") return { percent: 100, remainSeconds: 0 };
-  const began = task.createdAt + (task.plan?.queuedFor ?? 0);
-  const total = task.plan?.runsFor ?? null;
-  const ran = Math.max(0, now - began);
-  const planned = total === null ? Math.min(60, ran / 1000) : total === 0 ? 100 : (ran / total) * 100;
-  const percent = Math.min(99, Math.floor(task.progress ?? planned));
-  const remain = total === null ? 0 : Math.max(0, total - ran);
-  return { percent: task.progress ?? percent, remainSeconds: Math.ceil(remain / 1000) };
 }
 
 function paramsText(params: z.output<typeof newTask>["params"]): string | null {

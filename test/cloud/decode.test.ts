@@ -125,8 +125,8 @@ test("missing, null and strangely typed fields cost only themselves", () => {
 });
 
 test("statuses are put in capitals and one spelling; unknown ones are kept", () => {
-  expect(one({ ...ROW, status: "Canceled" })).toMatchObject({ status: "CANCELLED" });
-  expect(one({ ...ROW, status: "CANCELLED" })).toMatchObject({ status: "CANCELLED" });
+  for (const status of ["Canceled", "CANCELED", "canceled", "Cancelled", "CANCELLED", " cancelled "])
+    expect(one({ ...ROW, status })).toMatchObject({ status: "CANCELLED" });
   expect(one({ ...ROW, status: "rolling_back" })).toMatchObject({ status: "ROLLING_BACK" });
 });
 
@@ -240,13 +240,70 @@ test("scheduled tasks and instances are read", () => {
   ]);
 });
 
-test("progress is read in both spellings", () => {
-  expect(decodeProgress({ progress_percentage: 40, remain_time: 3, step_list: [] })).toBe(0.4);
-  expect(decodeProgress({ progress: "75", step_details: [] })).toBe(0.75);
-  expect(decodeProgress({ progress: 180 })).toBe(1);
-  expect(decodeProgress({ progress: -3 })).toBe(0);
+const ratioOf = (body: unknown) => decodeProgress(body)?.ratio;
+
+test("progress is a ratio in either service's spelling, and null where the answer gives none", () => {
+  expect(ratioOf({ progress_percentage: 40, remain_time: 3, step_list: [] })).toBe(0.4);
+  expect(ratioOf({ progress: "75", step_details: [] })).toBe(0.75);
+  expect(ratioOf({ progress: 180 })).toBe(1);
+  expect(ratioOf({ progress: -3 })).toBe(0);
   for (const body of [{}, { progress: null }, { progress: "half" }, null, []])
     expect(decodeProgress(body)).toBeNull();
+});
+
+test("steps of progress are read in both spellings and in every form of time", () => {
+  const start = Date.parse("2025-11-17T03:07:47.752Z");
+  const times = { startedAt: start, endedAt: start + 43_000 };
+  const done = { name: "pre_check", state: "COMPLETED", ...times };
+  const kafka = { name: "pre_check", start_time: start, end_time: start + 43_000 };
+  for (const step of [
+    { ...kafka, statue: "COMPLETED" },
+    { ...kafka, status: "completed" },
+    { ...kafka, statue: "COMPLETED", status: "WAITING" },
+    {
+      ...kafka,
+      statue: "COMPLETED",
+      start_time: `${start}`,
+      end_time: new Date(start + 43_000).toISOString(),
+    },
+  ]) {
+    const body = { progress_percentage: 100, remain_time: 0, step_list: [step] };
+    expect(decodeProgress(body)).toEqual({ ratio: 1, remainTime: 0, steps: [done] });
+  }
+  const dcs = {
+    step_id: "1",
+    step_name: "pre_check",
+    step_status: "COMPLETED",
+    begin_time: new Date(start).toISOString(),
+    end_time: new Date(start + 43_000).toISOString(),
+    sub_step_details: [],
+  };
+  expect(decodeProgress({ progress: 50, remain_time: 9, step_details: [dcs] })).toEqual({
+    ratio: 0.5,
+    remainTime: 9,
+    steps: [done],
+  });
+});
+
+test("a step that has not begun has no times, and bad steps cost themselves alone", () => {
+  const long = "x".repeat(5_000);
+  const steps = [
+    { name: "wait", statue: "WAITING", start_time: "", end_time: null },
+    null,
+    7,
+    [],
+    {},
+    { name: long, statue: long, start_time: {}, end_time: -1 },
+    ...Array.from({ length: 10_000 }, (_, index) => ({ name: `s${index}` })),
+  ];
+  const progress = decodeProgress({ step_list: steps });
+  expect(progress?.ratio).toBeNull();
+  expect(progress?.steps.slice(0, 2)).toEqual([
+    { name: "wait", state: "WAITING", startedAt: null, endedAt: null },
+    { name: "x".repeat(256), state: "X".repeat(64), startedAt: null, endedAt: null },
+  ]);
+  expect(progress?.steps.length).toBeLessThanOrEqual(100);
+  expect(decodeProgress({ progress: 5, step_list: "soon" })).toMatchObject({ ratio: 0.05, steps: [] });
 });
 
 test("projects that are switched off do not count", () => {
@@ -270,6 +327,7 @@ test("no body makes the decoders throw", () => {
         decodeScheduled(body);
         decodeInstances(body, "kafka");
         decodeProgress(body);
+        decodeProgress({ progress: value, remain_time: row, step_list: [row, value], step_details: value });
         decodeProjects(body);
       }
     }),

@@ -126,13 +126,13 @@ test.each([
   await expect(cloud.source.show("i1", "t1", NEVER)).rejects.toMatchObject({ reason });
 });
 
-test("progress is a ratio, and null where the engine has no such call", async () => {
+test("progress has a ratio, and is null where the engine has no such call", async () => {
   await using server = await serve((_, response) => {
     if (server.requests.length === 1) json(response, { progress_percentage: 40 });
     else json(response, dms("APIGW.0101"), 404);
   });
   await using cloud = client(server.url);
-  expect(await cloud.source.progress("i1", "t1", NEVER)).toBe(0.4);
+  expect(await cloud.source.progress("i1", "t1", NEVER)).toMatchObject({ ratio: 0.4 });
   expect(await cloud.source.progress("i1", "t1", NEVER)).toBeNull();
   expect(cloud.gate.outcomes.map(({ operation }) => operation)).toEqual(["task_progress", "task_progress"]);
 });

@@ -109,12 +109,28 @@ test("a task that is gone and an instance that is gone answer with their own cod
   expect(await ask("")).toMatchObject([404, { error_code: "DMS.00404022" }]);
 });
 
-test("progress follows the plan, or is what it is set to; RabbitMQ has no such call", async () => {
-  simulator.control.createTask(ORDERS, { id: "t", runs_for: "100s" });
+test("progress of a capacity expansion follows the plan, or is what it is set to; RabbitMQ has no such call", async () => {
+  simulator.control.createTask(ORDERS, { id: "t", runs_for: "100s", progress: "plan" });
   simulator.control.advance("30s");
-  expect(await ask("/t/progress")).toMatchObject([200, { progress_percentage: 30, remain_time: 70 }]);
+  const began = simulator.control.now() - 30_000;
+  expect(await ask("/t/progress")).toEqual([
+    200,
+    {
+      progress_percentage: 30,
+      remain_time: 70,
+      step_list: [
+        { name: "pre_check", statue: "COMPLETED", start_time: began, end_time: began + 10_000 },
+        { name: "disk_expansion", statue: "IN_PROGRESS", start_time: began + 10_000 },
+      ],
+    },
+  ]);
   simulator.control.updateTask(ORDERS, "t", { progress: 12 });
   expect(await ask("/t/progress")).toMatchObject([200, { progress_percentage: 12 }]);
+  simulator.control.updateTask(ORDERS, "t", { status: "FAILED" });
+  const failed = { name: "disk_expansion", statue: "FAILED", end_time: simulator.control.now() };
+  expect(await ask("/t/progress")).toMatchObject([200, { step_list: [{ statue: "COMPLETED" }, failed] }]);
+  simulator.control.createTask(ORDERS, { id: "other", runs_for: "100s" });
+  expect(await ask("/other/progress")).toMatchObject([400, { error_code: "DMS.00400062" }]);
   const rabbit = simulator.control.addInstance({ name: "rabbit", engine: "rabbitmq" });
   simulator.control.createTask({ instance: "rabbit" }, { id: "t" });
   expect((await fetch(`${tasksUrl(simulator.url, rabbit)}/t/progress`)).status).toBe(404);
