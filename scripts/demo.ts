@@ -77,7 +77,7 @@ function configText(port: number): string {
     scheduled_tasks: true
 stuck:
   # Half of it has passed for the one that runs since 100 minutes, so that its progress is asked for.
-  by_task: { partitionReassign: 3h }
+  by_task: { storageExpansion: 3h }
   no_progress_after: 20m
 poll:
   schedule: "*/5 * * * * *"

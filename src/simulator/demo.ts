@@ -12,7 +12,7 @@ const HISTORY = [
 
 /**
  * Three instances. Within 30 s of the start some tasks succeed and one fails; one hangs since three hours ago, a long
- * one runs, and one is scheduled. Then a calm flow goes on for ever, with a failure now and again that a later
+ * one makes progress, and one is scheduled. Then a calm flow goes on for ever, with a failure now and again that a later
  * success resolves.
  */
 export function demoScenario(): Scenario {
@@ -58,7 +58,10 @@ function history(): Steps {
 function firstHalfMinute(): Steps {
   return [
     { instance: "billing", task: { name: "restartInstance", created_ago: "3h", runs_for: "forever" } },
-    { instance: "orders", task: { name: REASSIGN, created_ago: "100m", runs_for: "150m" } },
+    {
+      instance: "orders",
+      task: { name: "storageExpansion", created_ago: "100m", runs_for: "150m", progress: "plan" },
+    },
     {
       at: "+0s",
       every: "6h",
