@@ -4,6 +4,7 @@ import type { StoredEvent } from "../ports/store.ts";
 import { Alertmanager, type AlertmanagerOptions } from "./alertmanager.ts";
 import type { Sight } from "./alerts.ts";
 import { Ledger } from "./ledger.ts";
+import type { Untaken } from "./receipts.ts";
 
 export interface AlertingOptions
   extends Pick<AlertmanagerOptions, "clock" | "random" | "mine" | "emit" | "onUnforeseen" | "version"> {
@@ -77,7 +78,7 @@ export class Alerting {
       const { ledger } = alertmanager;
       for (const sight of all) alertmanager.see(sight);
       ledger.endGone((shard, key) => !watched.has(key) && isGone(shard, key), now);
-      ledger.tidy(now);
+      alertmanager.tidy();
       alertmanager.wake();
     }
   }
@@ -125,6 +126,11 @@ export class Alerting {
       down: alertmanager.down,
       recent: alertmanager.recent(),
     }));
+  }
+
+  /** What no Alertmanager of each webhook has taken, by the webhook's name. */
+  untaken(): ReadonlyMap<string, Untaken> {
+    return new Map([...this.#running].map(([name, { alertmanager }]) => [name, alertmanager.untaken()]));
   }
 
   #retire({ alertmanager }: Running): void {

@@ -9,7 +9,8 @@ import type { StoredEvent } from "../ports/store.ts";
 import type { DeliveryFact } from "../ports/telemetry.ts";
 import { type AlertMaker, alertMaker, type Sight } from "./alerts.ts";
 import { LASTS_MS, type Ledger } from "./ledger.ts";
-import { Poster } from "./poster.ts";
+import { type PostedEntry, Poster } from "./poster.ts";
+import { Receipts, type Untaken } from "./receipts.ts";
 
 export interface AlertmanagerOptions {
   readonly webhook: WebhookConfig;
@@ -35,6 +36,7 @@ export class Alertmanager {
   readonly #clock: Clock;
   readonly #emit: (fact: DeliveryFact) => void;
   readonly #log: AttemptLog;
+  readonly #receipts = new Receipts();
   readonly #sender: Sender;
   readonly #posters: readonly Poster[];
   /** Failed posts in a row, by address. */
@@ -59,7 +61,7 @@ export class Alertmanager {
           url: url.reveal(),
           sender: this.#sender,
           retry: webhook.retry,
-          onAttempt: (attempt, alerts, failures) => this.#attempted(index, attempt, alerts, failures),
+          onAttempt: (attempt, entries, failures) => this.#attempted(index, attempt, entries, failures),
         }),
     );
   }
@@ -67,6 +69,20 @@ export class Alertmanager {
   /** No address takes anything. */
   get down(): boolean {
     return this.#down;
+  }
+
+  /** What no address has taken, of the shards that are ours. */
+  untaken(): Untaken {
+    const { ledger } = this;
+    const mine = [...ledger.entries].filter(([, { shard }]) => this.#mine(shard));
+    const away = this.#failures.every((count) => count > 0);
+    const moment = { now: this.#clock.now(), monotonic: this.#clock.monotonic() };
+    return this.#receipts.untaken(mine, away, moment);
+  }
+
+  /** Removes from the ledger what needs no telling any more. Call it now and then. */
+  tidy(): void {
+    this.ledger.tidy(this.#clock.now(), (id, entry) => this.#receipts.isUntaken(id, entry));
   }
 
   /** The last attempts, the oldest first. */
@@ -104,8 +120,10 @@ export class Alertmanager {
     await this.#sender.close();
   }
 
-  #attempted(address: number, attempt: Attempt, alerts: number, failures: number): void {
+  #attempted(address: number, attempt: Attempt, entries: readonly PostedEntry[], failures: number): void {
     const delivered = attempt.verdict.kind === "delivered";
+    const alerts = entries.length;
+    this.#receipts.posted(entries, delivered, this.#clock.monotonic());
     this.#log.attempted({ eventId: null, type: null, events: alerts, attempts: failures }, attempt);
     if (delivered) this.#emit({ kind: "posted", webhook: this.#webhook, alerts });
     this.#failures[address] = delivered ? 0 : failures + 1;

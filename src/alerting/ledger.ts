@@ -6,7 +6,12 @@ export interface Entry {
   readonly shard: number;
   /** Local time at which it was seen to be over; null while it lasts. */
   readonly endedAt: number | null;
+  /** Local time of what is new in it: the commit where it begins, the end, or when a change was seen. */
+  readonly changedAt: number;
 }
+
+/** Ends that no Alertmanager has taken are kept beyond their time, up to so many: somebody must hear that none took them. */
+const UNTAKEN_ENDS = 1_000;
 
 /** How long an alert lasts of which nothing more is heard. */
 export const LASTS_MS = 20 * 60_000;
@@ -34,12 +39,13 @@ export class Ledger {
     for (const id of known ?? []) {
       const entry = this.#entries.get(id);
       if (entry === undefined || entry.endedAt !== null || lasting.has(id)) continue;
-      this.#entries.set(id, { ...entry, endedAt: now });
+      this.#entries.set(id, { ...entry, endedAt: now, changedAt: now });
     }
     for (const [id, alert] of lasting) {
       const entry = this.#entries.get(id);
       if (entry?.endedAt === null && entry.shard === shard && isSame(entry.alert, alert)) continue;
-      this.#entries.set(id, { alert, shard, endedAt: null });
+      const changedAt = entry?.endedAt === null ? now : Math.min(alert.startsAt, now);
+      this.#entries.set(id, { alert, shard, endedAt: null, changedAt });
     }
     this.#instances.set(key, new Set([...(known ?? []), ...lasting.keys()]));
   }
@@ -48,7 +54,7 @@ export class Ledger {
   recall({ key, shard }: Pick<Sight, "key" | "shard">, alert: Alert, endedAt: number): void {
     const id = JSON.stringify(alert.labels);
     if (this.#entries.has(id)) return;
-    this.#entries.set(id, { alert, shard, endedAt });
+    this.#entries.set(id, { alert, shard, endedAt, changedAt: endedAt });
     this.#instances.set(key, new Set([...(this.#instances.get(key) ?? []), id]));
   }
 
@@ -58,14 +64,18 @@ export class Ledger {
       for (const id of ids) {
         const entry = this.#entries.get(id);
         if (entry?.endedAt === null && isGone(entry.shard, key))
-          this.#entries.set(id, { ...entry, endedAt: now });
+          this.#entries.set(id, { ...entry, endedAt: now, changedAt: now });
       }
     }
   }
 
-  /** To be called now and then: what is over for long enough goes. */
-  tidy(now: number): void {
-    this.#remove(({ endedAt }) => endedAt !== null && Math.abs(now - endedAt) > LASTS_MS);
+  /** Removes what has been over for long enough. Call it now and then. */
+  tidy(now: number, isUntaken: (id: string, entry: Entry) => boolean = () => false): void {
+    let kept = 0;
+    this.#remove((entry, id) => {
+      if (entry.endedAt === null || Math.abs(now - entry.endedAt) <= LASTS_MS) return false;
+      return !isUntaken(id, entry) || ++kept > UNTAKEN_ENDS;
+    });
   }
 
   /** The shard is another's, which tells what lasts there. */
@@ -73,11 +83,11 @@ export class Ledger {
     this.#remove((entry) => entry.shard === shard);
   }
 
-  #remove(unwanted: (entry: Entry) => boolean): void {
+  #remove(unwanted: (entry: Entry, id: string) => boolean): void {
     for (const [key, ids] of this.#instances) {
       for (const id of ids) {
         const entry = this.#entries.get(id);
-        if (entry !== undefined && !unwanted(entry)) continue;
+        if (entry !== undefined && !unwanted(entry, id)) continue;
         this.#entries.delete(id);
         ids.delete(id);
       }

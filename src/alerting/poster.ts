@@ -5,6 +5,7 @@ import type { Sender } from "../outbox/deliver.ts";
 import type { Message } from "../outbox/format.ts";
 import type { Clock, Random } from "../ports/clock.ts";
 import { type Entry, type Ledger, postable } from "./ledger.ts";
+import { REFRESH_MS } from "./receipts.ts";
 
 export interface PosterOptions {
   /** Of one Alertmanager, without the path of its API. */
@@ -17,12 +18,13 @@ export interface PosterOptions {
   /** Whether the shard's lease, by its local deadline, still is this replica's. */
   readonly mine: (shard: number) => boolean;
   /** @param failures In a row before this one. */
-  readonly onAttempt: (attempt: Attempt, alerts: number, failures: number) => void;
+  readonly onAttempt: (attempt: Attempt, entries: readonly PostedEntry[], failures: number) => void;
   readonly onUnforeseen: (error: unknown) => void;
 }
 
-/** Everything is posted again so often: an Alertmanager that was restarted knows nothing. */
-const EVERY_MS = 60_000;
+/** One entry of a post, with the identity of its alert. */
+export type PostedEntry = readonly [id: string, entry: Entry];
+
 const AT_ONCE = 200;
 /** However long it asks to be left alone: the alerts last for twenty minutes. */
 const LONGEST_WAIT_MS = 5 * 60_000;
@@ -81,7 +83,7 @@ export class Poster {
       } catch (error) {
         if (this.#abort.signal.aborted) return;
         this.#options.onUnforeseen(error);
-        await this.#bell.wait(EVERY_MS);
+        await this.#bell.wait(REFRESH_MS);
       }
     }
   }
@@ -91,12 +93,12 @@ export class Poster {
     const { clock, sender } = this.#options;
     const now = clock.monotonic();
     if (now < this.#heldUntil) return this.#heldUntil - now;
-    if (now - this.#allAt >= EVERY_MS) {
+    if (now - this.#allAt >= REFRESH_MS) {
       this.#told.clear();
       this.#allAt = now;
     }
     const news = this.#news();
-    if (news.length === 0) return this.#allAt + EVERY_MS - now;
+    if (news.length === 0) return this.#allAt + REFRESH_MS - now;
     const message = postOf(
       this.#address,
       news.map(([, entry]) => entry),
@@ -108,9 +110,9 @@ export class Poster {
     return 0;
   }
 
-  #news(): readonly (readonly [id: string, entry: Entry])[] {
+  #news(): readonly PostedEntry[] {
     const { ledger, mine } = this.#options;
-    const news: (readonly [string, Entry])[] = [];
+    const news: PostedEntry[] = [];
     for (const [id, entry] of ledger.entries) {
       if (this.#told.get(id) === entry || !mine(entry.shard)) continue;
       news.push([id, entry]);
@@ -119,10 +121,10 @@ export class Poster {
     return news;
   }
 
-  #learn(result: Attempt, news: readonly (readonly [id: string, entry: Entry])[]): void {
+  #learn(result: Attempt, news: readonly PostedEntry[]): void {
     const { clock, random, retry, onAttempt } = this.#options;
     const { verdict } = result;
-    onAttempt(result, news.length, this.#failures);
+    onAttempt(result, news, this.#failures);
     // Of a post that it refuses, Alertmanager takes what it can.
     if (verdict.kind === "delivered" || verdict.kind === "refused")
       for (const [id, entry] of news) this.#told.set(id, entry);
@@ -134,7 +136,7 @@ export class Poster {
     if (verdict.kind !== "retry") return;
     const asked = verdict.retryAfter ?? 0;
     const own = backoff(this.#failures, retry, random());
-    const wait = Math.max(Math.min(own, EVERY_MS), Math.min(asked, LONGEST_WAIT_MS));
+    const wait = Math.max(Math.min(own, REFRESH_MS), Math.min(asked, LONGEST_WAIT_MS));
     this.#heldUntil = clock.monotonic() + wait;
   }
 }

@@ -1,6 +1,7 @@
 import { isFinal } from "../core/task.ts";
 import { limitOf } from "../core/verdict.ts";
 import { StoreError } from "../errors.ts";
+import { added } from "../outbox/upkeep.ts";
 import { scheduleInForce } from "../poll/watched.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { EventPage, Store } from "../ports/store.ts";
@@ -132,9 +133,14 @@ export function storeApi({ clock, emit, opened, process }: StoreApiOptions): Api
       const shards = Array.from({ length: settings.shards }, (_, shard) => store.outbox.counts(shard));
       const counts = Map.groupBy((await Promise.all(shards)).flat(), ({ webhook }) => webhook);
       const workers = new Map(engine.webhooks().map((each) => [each.name, each]));
+      const untaken = engine.untakenAlerts();
       return webhooks.map(({ name, format, urls, events }) => {
         const own = counts.get(name) ?? [];
         const oldest = own.flatMap(({ oldestAt }) => oldestAt ?? []);
+        const stored = {
+          pending: own.reduce((sum, { pending }) => sum + pending, 0),
+          oldestAt: oldest.length === 0 ? null : Math.min(...oldest),
+        };
         const worker = workers.get(name);
         return webhookJson({
           name,
@@ -143,8 +149,7 @@ export function storeApi({ clock, emit, opened, process }: StoreApiOptions): Api
           events,
           disabled: worker?.disabled ?? false,
           down: worker?.down ?? false,
-          pending: own.reduce((sum, { pending }) => sum + pending, 0),
-          oldestAt: oldest.length === 0 ? null : Math.min(...oldest),
+          ...added(stored, untaken.get(name)),
           dead: own.reduce((sum, { dead }) => sum + dead, 0),
           recent: worker?.recent ?? [],
         });

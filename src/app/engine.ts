@@ -150,7 +150,13 @@ export class Engine {
       emit: (fact) => emit({ kind: "outbox", fact }),
       version,
     });
-    this.#upkeep = new Upkeep({ outbox: store.outbox, clock, leases, emit });
+    this.#upkeep = new Upkeep({
+      outbox: store.outbox,
+      clock,
+      leases,
+      emit,
+      untaken: () => this.#alerting.untaken(),
+    });
     this.#alerting = createAlerting(options, {
       shards: config.store.shards,
       keeper: this.#keeper,
@@ -215,6 +221,11 @@ export class Engine {
 
   webhooks() {
     return [...this.#workers.status(), ...this.#alerting.status()];
+  }
+
+  /** Of each webhook of format alertmanager: what no Alertmanager has taken from this replica. */
+  untakenAlerts() {
+    return this.#alerting.untaken();
   }
 
   /** What throws, `UsageError` for one, may have been applied in part: then the one before is to be applied again. */

@@ -368,14 +368,14 @@ export const CATALOG = [
     name: "taskwatch_webhook_pending",
     type: "gauge",
     labels: ["webhook"],
-    help: `Events that wait for delivery to the webhook. ${OWNED}`,
+    help: `Events that wait for delivery to the webhook; with format alertmanager, changes that no Alertmanager has taken. ${OWNED}`,
     source: "store",
   },
   {
     name: "taskwatch_webhook_oldest_pending_timestamp_seconds",
     type: "gauge",
     labels: ["webhook"],
-    help: `Since when the oldest of the waiting events waits; absent when none does. ${OWNED}`,
+    help: `Since when the oldest of what taskwatch_webhook_pending counts waits; absent when nothing does. ${OWNED}`,
     source: "store",
   },
   {

@@ -1,10 +1,15 @@
 import type { WebhookConfig } from "../config/config.ts";
+import type { OutboxCount } from "../ports/store.ts";
 import type { DeliveryFact, OutboxEvent } from "../ports/telemetry.ts";
 import { Orphans, type OrphansOptions } from "./orphans.ts";
 
 export interface UpkeepOptions extends Omit<OrphansOptions, "emit"> {
   readonly emit: (event: OutboxEvent) => void;
+  /** What waits outside the outbox, by the webhook's name: changes that no Alertmanager has taken. */
+  readonly untaken: () => ReadonlyMap<string, Waiting>;
 }
+
+type Waiting = Pick<OutboxCount, "pending" | "oldestAt">;
 
 /** How long dead letters of a webhook are kept that is not configured any more; the default of those that are. */
 const KEEP_MS = 30 * 86_400_000;
@@ -46,8 +51,10 @@ export class Upkeep {
       }
     }
     const configured = new Map(this.#webhooks.map((webhook) => [webhook.name, webhook]));
+    const untaken = this.#options.untaken();
     for (const [webhook, sum] of sums)
-      if (configured.has(webhook)) emit({ kind: "outbox.counts", webhook, ...sum });
+      if (configured.has(webhook))
+        emit({ kind: "outbox.counts", webhook, ...added(sum, untaken.get(webhook)) });
     this.#unknown = [...sums].flatMap(([name, { dead }]) =>
       dead > 0 && !configured.has(name) ? [name] : [],
     );
@@ -70,4 +77,12 @@ export class Upkeep {
     const removedBefore = Math.min(eventsBefore, now - KEEP_MS, ...dead.values()) - retried;
     for (const lease of leases()) await outbox.prune(lease, eventsBefore, dead, removedBefore);
   }
+}
+
+/** Both kinds of waiting as one: the sum, and the older of the oldest. */
+export function added<T extends Waiting>(sum: T, more: Waiting | undefined): T {
+  if (more === undefined) return sum;
+  const oldest = [sum.oldestAt, more.oldestAt].filter((at) => at !== null);
+  const oldestAt = oldest.length === 0 ? null : Math.min(...oldest);
+  return { ...sum, pending: sum.pending + more.pending, oldestAt };
 }

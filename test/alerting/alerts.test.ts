@@ -159,6 +159,18 @@ describe("the ledger", () => {
     expect(told(ledger)).toEqual([["2", null]]);
   });
 
+  test("keeps ends that no Alertmanager has taken, up to a thousand", () => {
+    const ledger = new Ledger();
+    const many = Array.from({ length: 1_001 }, (_, n) => ({ ...one, labels: { task_id: `${n}` } }));
+    ledger.set(place, many, T0);
+    ledger.set(place, [], T0 + 1);
+    ledger.tidy(T0 + 2 + LASTS_MS, (id) => id !== JSON.stringify({ task_id: "0" }));
+    expect(ledger.entries.size).toBe(1_000);
+    expect(told(ledger)[0]?.[0]).toBe("1");
+    ledger.tidy(T0 + 2 + LASTS_MS);
+    expect(ledger.entries.size).toBe(0);
+  });
+
   test("makes another entry for what is news, and none for what is not", () => {
     const ledger = new Ledger();
     const entry = () => ledger.entries.get(JSON.stringify(one.labels));

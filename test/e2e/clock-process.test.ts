@@ -1,20 +1,13 @@
-import { existsSync } from "node:fs";
 import { expect, test, vi } from "vitest";
 import { DEMO_KEY, startSimulator } from "../../src/simulator/server.ts";
 import { Daemon, Folder } from "../support/daemon.ts";
+import { fakeTime } from "../support/fake-time.ts";
 import { Inbox } from "../support/inbox.ts";
 import { watchConfig } from "../support/watch-config.ts";
 
 vi.setConfig({ testTimeout: 90_000 });
 
-/** Of Debian's package faketime: gives a process another wall clock, and leaves its monotonic one alone. */
-const LIBRARY = ["x86_64", "aarch64"]
-  .map((machine) => `/usr/lib/${machine}-linux-gnu/faketime/libfaketimeMT.so.1`)
-  .find((path) => existsSync(path));
-
 test("a process whose wall clock is set by hours and days under it goes on polling and telling within seconds", async () => {
-  if (LIBRARY === undefined)
-    throw new Error("faketime is not here. On Debian, as root: apt-get install -y faketime");
   await using folder = await Folder.create();
   await using inbox = await Inbox.start();
   await using simulator = await startSimulator({
@@ -33,14 +26,8 @@ test("a process whose wall clock is set by hours and days under it goes on polli
       { instance: "orders" },
       { name: "old", created_ago: `${n + 1}h`, runs_for: "1m", ends: "SUCCESS" },
     );
-  const shift = (by: string) => folder.write("clock", `${by}\n`);
-  await shift("+0");
-  await using daemon = await Daemon.start(path, {
-    LD_PRELOAD: LIBRARY,
-    FAKETIME_TIMESTAMP_FILE: folder.file("clock"),
-    FAKETIME_NO_CACHE: "1",
-    FAKETIME_DONT_FAKE_MONOTONIC: "1",
-  });
+  const { shift, env } = await fakeTime(folder, "+0");
+  await using daemon = await Daemon.start(path, env);
   await daemon.log.until("polled");
   for (const [by, hours] of [
     ["-3h", -3],

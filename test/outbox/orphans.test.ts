@@ -26,7 +26,13 @@ beforeEach(() => {
   outbox = new MemoryOutbox();
   leases = [lease(0), lease(1)];
   told = [];
-  upkeep = new Upkeep({ outbox, clock, leases: () => leases, emit: (event) => told.push(event) });
+  upkeep = new Upkeep({
+    outbox,
+    clock,
+    leases: () => leases,
+    emit: (event) => told.push(event),
+    untaken: () => new Map(),
+  });
   upkeep.apply([named("ops")]);
 });
 
