@@ -245,7 +245,13 @@ test("instances, progress, one task and scheduled tasks are read over the wire",
   await using cloud = open(simulator);
   expect((await cloud.source.instances("kafka", NEVER)).length).toBe(111);
   expect(await cloud.source.instances("rocketmq", NEVER)).toEqual([]);
-  expect(await cloud.source.progress("i1", task, NEVER)).toBe(0.25);
+  expect(await cloud.source.progress("i1", task, NEVER)).toMatchObject({
+    ratio: 0.25,
+    steps: [
+      { name: "pre_check", state: "COMPLETED", startedAt: expect.any(Number) },
+      { name: "disk_expansion", state: "IN_PROGRESS", endedAt: null },
+    ],
+  });
   expect(await cloud.source.show("i1", task, NEVER)).toMatchObject({ kind: "found", task: { id: task } });
   expect(await cloud.source.show("i1", "0".repeat(32), NEVER)).toEqual({ kind: "gone" });
   await expect(cloud.source.show("i2", task, NEVER)).rejects.toMatchObject({ reason: "not_found" });
