@@ -3,7 +3,7 @@ import { compileMatch } from "../config/match.ts";
 import { taskUrl } from "../core/data.ts";
 import type { EventProject, InstanceName } from "../core/event.ts";
 import { spell } from "../core/reason.ts";
-import { type Condition, type InstanceState, instanceKey } from "../core/state.ts";
+import { type InstanceState, instanceKey, isMuted } from "../core/state.ts";
 import { type Reading, read } from "../outbox/formats/reading.ts";
 import type { StoredEvent } from "../ports/store.ts";
 import { clean } from "../util/clean.ts";
@@ -86,15 +86,13 @@ export function alertMaker(
       const alerts: Alert[] = [];
       for (const task of state.tasks.values()) {
         const { failedAt, verdict } = task;
-        if (failedAt === null && verdict === null) continue;
-        const isAnnounced = (condition: Condition) =>
-          task.muted === null || task.muted.announced === condition;
+        if ((failedAt === null && verdict === null) || isMuted(task)) continue;
         const what = `Task ${task.name} (${task.id}) on ${on}`;
-        if (failedAt !== null && isAnnounced("failure")) {
+        if (failedAt !== null) {
           const description = `${what} failed: no later task of that name succeeded and nobody acknowledged it.`;
           alerts.push(...made("failed", sight, task, failedAt, description));
         }
-        if (verdict !== null && task.acknowledged === null && isAnnounced("stuck")) {
+        if (verdict !== null && task.acknowledged === null) {
           const description = `${what} is stuck: ${verdict.kind}, over ${spell(verdict.threshold.seconds)}.`;
           alerts.push(...made("stuck", sight, task, verdict.since, description));
         }

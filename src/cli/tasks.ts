@@ -2,6 +2,7 @@ import { ProjectIds } from "../app/project-ids.ts";
 import { projectOf } from "../app/rules.ts";
 import type { Config } from "../config/config.ts";
 import { durationSeconds } from "../core/data.ts";
+import { isMuted } from "../core/state.ts";
 import { isOpen } from "../core/task.ts";
 import { systemClock } from "../platform/clock.ts";
 import type { Reader, TaskFilter } from "../ports/store.ts";
@@ -82,7 +83,7 @@ const row = (config: Config, known: KnownTask, now: number): readonly string[] =
     task.id,
     task.status,
     duration,
-    verdictOf(task) ?? "",
+    `${verdictOf(task) ?? ""}${isMuted(task) ? " (muted)" : ""}`,
   ];
 };
 

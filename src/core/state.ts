@@ -81,6 +81,19 @@ export interface TaskState extends TaskFields {
 export const isOpenTask = (task: Pick<TaskState, "status" | "scheduleAt">): boolean =>
   task.scheduleAt === null && isOpen(task.status);
 
+/**
+ * Does maintenance hold back what the task is now, failed or stuck? If so, no webhook, no Alertmanager and no gauge that
+ * an alert rule reads shows it. A condition that was announced before the window is not muted by it.
+ */
+export function isMuted({
+  failedAt,
+  verdict,
+  muted,
+}: Pick<TaskState, "failedAt" | "verdict" | "muted">): boolean {
+  const condition: Condition | null = failedAt !== null ? "failure" : verdict !== null ? "stuck" : null;
+  return muted !== null && condition !== null && muted.announced !== condition;
+}
+
 /** One row of the list of scheduled tasks, which is a list beside the task list. */
 export interface ScheduledTask {
   readonly id: string;

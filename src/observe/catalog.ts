@@ -89,14 +89,21 @@ export const CATALOG = [
     name: "dms_tasks_stuck",
     type: "gauge",
     labels: ["project", "instance_id", "instance_name", "task_name", "verdict"],
-    help: `Tasks judged stuck and not acknowledged; 0 for 15 minutes after the last one. ${OWNER}`,
+    help: `Tasks judged stuck, neither acknowledged nor muted by maintenance; 0 for 15 minutes after the last one. ${OWNER}`,
     source: "store",
   },
   {
     name: "dms_task_failures_open",
     type: "gauge",
     labels: ["project", "instance_id", "instance_name", "task_name"],
-    help: `Failed tasks that are not resolved yet; 0 for 15 minutes after the last one. ${OWNER}`,
+    help: `Failed tasks that are not resolved yet and not muted by maintenance; 0 for 15 minutes after the last one. ${OWNER}`,
+    source: "store",
+  },
+  {
+    name: "dms_tasks_muted",
+    type: "gauge",
+    labels: ["project", "instance_id", "instance_name", "task_name", "condition"],
+    help: `Tasks whose failure or verdict maintenance holds back; 0 for 15 minutes after the last one. ${OWNER}`,
     source: "store",
   },
   {

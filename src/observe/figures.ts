@@ -1,4 +1,4 @@
-import { isOpenTask } from "../core/state.ts";
+import { isMuted, isOpenTask } from "../core/state.ts";
 import { statusLabel } from "../core/task.ts";
 import type { Counts, Lingering, Recent } from "./recent.ts";
 import type { TaskNames } from "./task-names.ts";
@@ -42,6 +42,7 @@ export function figuresOf(view: InstanceView, { names, recent, now, endsSince }:
   let open: Tally = null;
   let stuck: Tally = null;
   let failures: Tally = null;
+  let muted: Tally = null;
   let progress: Tally = null;
   let oldestOpen: Tally = null;
   const one = view.removedAt === null ? 1 : 0;
@@ -53,9 +54,13 @@ export function figuresOf(view: InstanceView, { names, recent, now, endsSince }:
       if (task.progress !== null) progress = lowest(progress, name, task.progress.ratio);
     }
     if (task.verdict !== null && task.acknowledged === null) {
-      stuck = add(stuck, `${name},verdict="${task.verdict.kind}"`, one);
+      if (isMuted(task)) muted = add(muted, `${name},condition="stuck"`, one);
+      else stuck = add(stuck, `${name},verdict="${task.verdict.kind}"`, one);
     }
-    if (task.failedAt !== null) failures = add(failures, name, one);
+    if (task.failedAt !== null) {
+      if (isMuted(task)) muted = add(muted, `${name},condition="failed"`, one);
+      else failures = add(failures, name, one);
+    }
   }
 
   let lastSuccess: Tally = null;
@@ -74,7 +79,7 @@ export function figuresOf(view: InstanceView, { names, recent, now, endsSince }:
     if (task.scheduleAt !== null) nextStart = lowest(nextStart, name, task.scheduleAt);
   }
 
-  const counts = recent.settle(record, { open, stuck, failures }, now);
+  const counts = recent.settle(record, { open, stuck, failures, muted }, now);
   return {
     view,
     plain,
@@ -82,6 +87,7 @@ export function figuresOf(view: InstanceView, { names, recent, now, endsSince }:
     open: counts.open,
     stuck: counts.stuck,
     failures: counts.failures,
+    muted: counts.muted,
     progress,
     oldestOpen,
     lastSuccess,

@@ -70,6 +70,7 @@ const LINES: Readonly<Record<string, Lines>> = {
   dms_tasks_open: each("dms_tasks_open", "plain", (figures) => figures.open),
   dms_tasks_stuck: each("dms_tasks_stuck", "named", (figures) => figures.stuck),
   dms_task_failures_open: each("dms_task_failures_open", "named", (figures) => figures.failures),
+  dms_tasks_muted: each("dms_tasks_muted", "named", (figures) => figures.muted),
   dms_task_progress_ratio: eachWatched("dms_task_progress_ratio", (figures) => figures.progress),
   dms_scheduled_tasks: eachWatched("dms_scheduled_tasks", (figures) => figures.scheduled),
   dms_scheduled_task_next_start_timestamp_seconds: eachWatched(

@@ -11,6 +11,7 @@ export interface Lingering {
   readonly open: Counts;
   readonly stuck: Counts;
   readonly failures: Counts;
+  readonly muted: Counts;
 }
 
 /** Remembers which counts of an instance were above 0, until 15 minutes after a scrape first found them at 0. */
@@ -24,12 +25,12 @@ export class Recent {
     counts: Lingering,
     now: number,
   ): Lingering {
-    const { open, stuck, failures } = counts;
+    const { open, stuck, failures, muted } = counts;
     let project = this.#projects.get(projectId);
     let remembered = project?.get(instanceId);
     if (remembered === undefined) {
-      if (open === null && stuck === null && failures === null) return counts;
-      remembered = { open: new Map(), stuck: new Map(), failures: new Map(), seenAt: now };
+      if (open === null && stuck === null && failures === null && muted === null) return counts;
+      remembered = { open: new Map(), stuck: new Map(), failures: new Map(), muted: new Map(), seenAt: now };
       project ??= new Map();
       this.#projects.set(projectId, project.set(instanceId, remembered));
     }
@@ -38,14 +39,16 @@ export class Recent {
       open: settle(remembered.open, open, now),
       stuck: settle(remembered.stuck, stuck, now),
       failures: settle(remembered.failures, failures, now),
+      muted: settle(remembered.muted, muted, now),
     };
   }
 
   /** Forgets instances that no scrape since `now` has seen, and those of which nothing is left. */
   forgetUnseen(now: number): void {
     for (const [projectId, project] of this.#projects) {
-      for (const [instanceId, { open, stuck, failures, seenAt }] of project) {
-        if (seenAt < now || open.size + stuck.size + failures.size === 0) project.delete(instanceId);
+      for (const [instanceId, { open, stuck, failures, muted, seenAt }] of project) {
+        const left = open.size + stuck.size + failures.size + muted.size;
+        if (seenAt < now || left === 0) project.delete(instanceId);
       }
       if (project.size === 0) this.#projects.delete(projectId);
     }
@@ -59,6 +62,7 @@ interface Remembered {
   readonly open: ZeroSince;
   readonly stuck: ZeroSince;
   readonly failures: ZeroSince;
+  readonly muted: ZeroSince;
   seenAt: number;
 }
 

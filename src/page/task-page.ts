@@ -38,7 +38,8 @@ export async function taskPage(api: Api, id: string, caller: Caller | null, now:
 }
 
 function taskSection(explained: ExplainedTaskJson, index: number, now: number): Html {
-  const { task, instance, project, why, notes, limit, acknowledged, progress_ratio, events } = explained;
+  const { task, instance, project, why, notes, limit, muted_until, acknowledged, progress_ratio, events } =
+    explained;
   const facts: readonly (readonly [string, Html | null])[] = [
     ["Id", nameOf(task.id)],
     ["Instance", html`${nameOf(instance.name)} <small>${nameOf(instance.id)}, ${instance.engine}</small>`],
@@ -53,6 +54,7 @@ function taskSection(explained: ExplainedTaskJson, index: number, now: number): 
     ["Limit", limit && html`${limitText(limit)}`],
     ["Progress", progress_ratio === null ? null : html`${Math.round(progress_ratio * 100)} %`],
     ["User", userOf(task)],
+    ["Muted", muted_until === null ? null : html`by maintenance until ${clockTime(muted_until, now)}`],
     [
       "Acknowledged",
       acknowledged &&

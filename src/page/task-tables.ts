@@ -1,6 +1,16 @@
 import type { JudgedTaskJson } from "../views/api.ts";
 import { type Html, html } from "./html.ts";
-import { againstLimit, limitText, nameOf, section, since, table, taskAnchor, taskLink } from "./parts.ts";
+import {
+  againstLimit,
+  clockTime,
+  limitText,
+  nameOf,
+  section,
+  since,
+  table,
+  taskAnchor,
+  taskLink,
+} from "./parts.ts";
 
 /** Rows of one table; what is left out is counted. */
 const MOST_ROWS = 100;
@@ -41,7 +51,7 @@ export const failingSection = (tasks: readonly JudgedTaskJson[], now: number): H
           cells: [
             linkOf(task),
             instanceOf(task),
-            since(task.failed_since, now),
+            html`${since(task.failed_since, now)}${muted(task, now)}`,
             html`${task.duration_seconds === null ? "unknown" : againstLimit(task.duration_seconds, null)}`,
           ],
         })),
@@ -66,7 +76,7 @@ export const stuckSection = (tasks: readonly JudgedTaskJson[], now: number): Htm
             html`${task.verdict?.replaceAll("_", " ")} <small>${nameOf(task.task.status)}${progress(task)}</small>`,
             againstLimit(task.duration_seconds, null),
             html`${task.threshold && limitText(task.threshold)}`,
-            since(task.stuck_since, now),
+            html`${since(task.stuck_since, now)}${muted(task, now)}`,
           ],
         })),
       ),
@@ -112,6 +122,9 @@ const instanceOf = ({ instance, project }: JudgedTaskJson): Html =>
 
 const progress = ({ progress_ratio: ratio }: JudgedTaskJson): string =>
   ratio === null ? "" : `, ${Math.round(ratio * 100)} % done`;
+
+const muted = ({ muted_until: until }: JudgedTaskJson, now: number): Html | null =>
+  until === null ? null : html` <small>muted by maintenance until ${clockTime(until, now)}</small>`;
 
 const acknowledged = ({ acknowledged: by }: JudgedTaskJson): Html | null =>
   by && html`, acknowledged by ${nameOf(by.by)}`;

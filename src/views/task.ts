@@ -1,7 +1,13 @@
 import type { PrivacyConfig } from "../config/config.ts";
 import { durationSeconds, iso, visibleTask } from "../core/data.ts";
 import type { EventTask, InstanceName } from "../core/event.ts";
-import type { InstanceRecord, TaskState, Threshold, VerdictKind } from "../core/state.ts";
+import {
+  type InstanceRecord,
+  isMuted,
+  type TaskState,
+  type Threshold,
+  type VerdictKind,
+} from "../core/state.ts";
 import type { Privacy } from "../core/task-fields.ts";
 
 /** A task in the store, with the instance that it belongs to. */
@@ -25,6 +31,8 @@ export interface TaskJson {
   readonly threshold: Threshold | null;
   /** Set while it is an open failure. */
   readonly failed_since: string | null;
+  /** When the maintenance window ends that holds back that it failed or is stuck; null when nothing is held back. */
+  readonly muted_until: string | null;
   readonly acknowledged: {
     readonly by: string;
     readonly at: string | null;
@@ -59,6 +67,7 @@ export function taskJson(
     stuck_since: iso(verdict?.since ?? null),
     threshold: verdict?.threshold ?? null,
     failed_since: iso(task.failedAt),
+    muted_until: isMuted(task) ? iso(task.muted?.until ?? null) : null,
     acknowledged: acknowledged && { ...acknowledged, at: iso(acknowledged.at) },
     progress_ratio: task.progress?.ratio ?? null,
   };

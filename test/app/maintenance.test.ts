@@ -25,7 +25,7 @@ const CLOSED = "maintenance window closed";
 
 test("what still holds when a window ends is sent then, and what ended inside never is", async () => {
   const all = await scene();
-  const { create, control, inbox, begin, end } = all;
+  const { command, create, control, inbox, begin, end } = all;
   const app = await begin();
   await app.log.until(OPENED);
   await polledAgain(app);
@@ -45,18 +45,29 @@ test("what still holds when a window ends is sent then, and what ended inside ne
     .map(({ labels }) => labels)) {
     await shows(app, "dms_instance_maintenance", { instance_id: String(instance_id) }, 1);
   }
-  await shows(app, "dms_task_failures_open", { task_name: "lasting" }, 1);
-  await shows(app, "dms_tasks_stuck", { task_name: "hanging" }, 1);
+  await shows(app, "dms_tasks_muted", { task_name: "lasting", condition: "failed" }, 1);
+  await shows(app, "dms_tasks_muted", { task_name: "hanging", condition: "stuck" }, 1);
+  const during = await app.scrape();
+  expect(during.sum("dms_task_failures_open") + during.sum("dms_tasks_stuck")).toBe(0);
   expect(inbox.ofType("task.failed", "task.stuck", "task.recovered")).toEqual([]);
+  const muted_until = new Date(end).toISOString();
+  const api = (await (await fetch(`${app.url}/api/v1/tasks?state=stuck`)).json()) as { tasks: unknown[] };
+  expect(api.tasks).toMatchObject([{ task: { id: hanging }, muted_until }]);
+  const page = await (await fetch(app.url)).text();
+  expect(page.match(/muted by maintenance until/g)).toHaveLength(2);
+  expect(await (await fetch(`${app.url}/tasks/${lasting}`)).text()).toContain("by maintenance until");
+  expect((await command("tasks")).stdout).toMatch(/running_too_long \(muted\)/);
 
   await toTheEnd(all, end, () => polledAgain(app));
   const failed = await inbox.event("task.failed");
   const stuck = await inbox.event("task.stuck");
-  const muted_until = new Date(end).toISOString();
   expect(failed.data).toMatchObject({ task: { id: lasting }, muted: false, muted_until });
   expect(stuck.data).toMatchObject({ task: { id: hanging }, muted: false, muted_until });
   await polledAgain(app);
   expect((await app.scrape()).sum("dms_instance_maintenance")).toBe(0);
+  await shows(app, "dms_task_failures_open", { task_name: "lasting" }, 1);
+  await shows(app, "dms_tasks_stuck", { task_name: "hanging" }, 1);
+  expect((await app.scrape()).sum("dms_tasks_muted")).toBe(0);
   expect(inbox.ofType("task.failed", "task.stuck", "task.recovered")).toHaveLength(2);
   expect(app.log.of(OPENED)).toMatchObject([{ window: "maintenance[0]", until: muted_until }]);
   expect(app.log.of(CLOSED)).toMatchObject([{ window: "maintenance[0]" }]);
@@ -73,7 +84,7 @@ test("what an instance that does not answer, and one that matches no window, hav
   const told = create({ name: "told", runs_for: "1s", ends: "FAILED" }, "billing");
   clock.advance(2_000);
   await inbox.event("task.failed", ({ data }) => data.task?.id === told);
-  await shows(app, "dms_task_failures_open", { task_name: "muted" }, 1);
+  await shows(app, "dms_tasks_muted", { task_name: "muted", condition: "failed" }, 1);
   control.addFault({
     kind: "error",
     operation: "list_tasks",
@@ -101,7 +112,7 @@ test("a project whose calls are stopped tells itself, and what its instances hel
   await polledAgain(app);
   const muted = create({ name: "muted", runs_for: "1s", ends: "FAILED" });
   clock.advance(2_000);
-  await shows(app, "dms_task_failures_open", { task_name: "muted" }, 1);
+  await shows(app, "dms_tasks_muted", { task_name: "muted", condition: "failed" }, 1);
   const [key] = control.keys();
   control.revokeKey(key?.access_key ?? "");
   await shows(app, "taskwatch_credentials_valid", {}, 0);
@@ -121,7 +132,7 @@ test("a failure expires, and a window that was taken out of the configuration cl
   await polledAgain(app);
   create({ name: "muted", runs_for: "1s", ends: "FAILED" });
   clock.advance(2_000);
-  await shows(app, "dms_task_failures_open", { task_name: "muted" }, 1);
+  await shows(app, "dms_tasks_muted", { task_name: "muted", condition: "failed" }, 1);
   const [key] = control.keys();
   control.revokeKey(key?.access_key ?? "");
   await shows(app, "taskwatch_credentials_valid", {}, 0);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { judgeFailures } from "../../src/core/failures.ts";
 import { releaseInstance } from "../../src/core/health.ts";
+import { isMuted } from "../../src/core/state.ts";
 import { HOUR, MINUTE, only, poll, rulesOf, seen, stateOf, T0, types } from "./support.ts";
 
 const END = T0 + HOUR;
@@ -52,6 +53,20 @@ describe("inside a maintenance window", () => {
     expect(only(inside.decision.events)).toMatchObject({ type: "task.failed", webhooks: [] });
     const after = poll(inside.state, [{ ...hanging, status: "FAILED", updatedAt: T0 }, success], { rules });
     expect(after.decision.events[1]).toMatchObject({ webhooks: ["ops"], data: { muted: false } });
+  });
+
+  it("a stuck task that was announced is not muted when its verdict changes, and is when it fails", () => {
+    let step = poll(stateOf(), [{ ...hanging, status: "WAITING" }]);
+    const muted: boolean[] = [];
+    for (const [row, now] of [
+      [hanging, T0],
+      [{ ...hanging, status: "FAILED", updatedAt: T0 }, T0],
+      [{ ...hanging, status: "FAILED", updatedAt: T0 }, END],
+    ] as const) {
+      step = poll(step.state, [row], { rules, now });
+      muted.push(isMuted(step.state.tasks.get("h")!));
+    }
+    expect(muted).toEqual([false, true, false]);
   });
 
   it("repeats wait for its end", () => {

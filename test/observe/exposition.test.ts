@@ -156,6 +156,7 @@ test("a removed instance keeps its name and its task gauges at 0 for 15 minutes,
       ["dms_tasks_open", "0"],
       ["dms_tasks_stuck", "0"],
       ["dms_task_failures_open", "0"],
+      ["dms_tasks_muted", "0"],
     ]);
   }
   await clock.advance(15 * MINUTE);
@@ -197,6 +198,33 @@ test("stuck counts what is judged and not acknowledged; failures what is not res
   expect(samplesOf(output, "dms_task_failures_open")).toEqual([
     expect.stringMatching(/instance_name="orders",task_name="modifyAutoTopic"\} 2$/),
   ]);
+});
+
+test("what maintenance holds back is muted, and no failure or stuck task; what was announced before is none", async () => {
+  const { show, text } = scene();
+  const held = { eventId: "e", sequence: 2, until: T0 + 3_600_000 };
+  const failed = { status: "FAILED", failedAt: T0 };
+  show(
+    view({
+      tasks: [
+        task({ id: "1", verdict: stuckVerdict(), muted: { ...held, announced: null } }),
+        task({ id: "2", ...failed, muted: { ...held, announced: null } }),
+        task({ id: "3", name: "failed later", ...failed, muted: { ...held, announced: "stuck" } }),
+        task({ id: "4", name: "announced", verdict: stuckVerdict(), muted: { ...held, announced: "stuck" } }),
+        task({ id: "5", name: "again", ...failed, muted: { ...held, announced: "failure" } }),
+      ],
+    }),
+  );
+  const output = await text();
+  const shown = (name: string) =>
+    samplesOf(output, name).map((line) => line.replace(/^.*task_name=/, "").replace(/"/g, ""));
+  expect(shown("dms_tasks_muted")).toEqual([
+    "failed_later,condition=failed} 1",
+    "modifyAutoTopic,condition=failed} 1",
+    "modifyAutoTopic,condition=stuck} 1",
+  ]);
+  expect(shown("dms_tasks_stuck")).toEqual(["announced,verdict=running_too_long} 1"]);
+  expect(shown("dms_task_failures_open")).toEqual(["again} 1"]);
 });
 
 test("names that are one as a label are one series: counts added, the oldest and the latest taken", async () => {

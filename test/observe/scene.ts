@@ -214,6 +214,11 @@ export const fullView = (over: Partial<InstanceView> = {}): InstanceView =>
     tasks: [
       task({ progress: { ratio: 0.25, since: T0 } }),
       task({ id: "b", verdict: stuckVerdict() }),
+      task({
+        id: "m",
+        verdict: stuckVerdict(),
+        muted: { eventId: "e", sequence: 2, until: T0, announced: null },
+      }),
       task({ id: "c", status: "FAILED", failedAt: T0 - 1000 }),
     ],
     failures: 1,

@@ -42,6 +42,7 @@ const task = (index: number, part: Partial<JudgedTaskJson> = {}): JudgedTaskJson
   threshold: null,
   failed_since: null,
   acknowledged: null,
+  muted_until: null,
   progress_ratio: null,
   limit: { seconds: 3600, source: "running_after", samples: 0 },
   ...part,
