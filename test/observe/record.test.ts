@@ -260,6 +260,8 @@ test("a project that is not watched is reported once an hour, with cause and sin
   expect(
     told(
       ...[0, 1, 59, 60, 61, 119, 120].map((minutes) => watch(minutes, { unwatched })),
+      // Another try may help no more: that is said at once.
+      watch(120.5, { unwatched: { ...unwatched, cause: "not_found" } }),
       watch(121, { unconfirmed: unwatched }),
       watch(122, {}),
       watch(123, {}),
@@ -267,6 +269,7 @@ test("a project that is not watched is reported once an hour, with cause and sin
     ),
   ).toEqual([
     ...["warn: project not watched", "warn: project not watched", "warn: project not watched"],
+    "error: project not watched",
     "warn: project id lookup failed, remembered id used",
     "info: project watched",
     // Nobody but a person mends a configuration.

@@ -16,7 +16,7 @@ export function cloudLines(log: Log): Handlers<ApiEvent["kind"]> {
   const slowed = new Set<string>();
   const undiscovered = new Set<string>();
   /** Projects that were said not to be watched as they should be, and when last. */
-  const watch = new Map<string, { readonly msg: string; readonly toldAt: number }>();
+  const watch = new Map<string, { readonly msg: string; readonly level: string; readonly toldAt: number }>();
   return {
     "credentials.refused": ({ project, error, retryAt }) => {
       const fields = { project, err: error, next_try: iso(retryAt) };
@@ -67,12 +67,13 @@ export function cloudLines(log: Log): Handlers<ApiEvent["kind"]> {
         if (watch.delete(project)) logger.info({ project }, "project watched");
         return;
       }
+      const { level, msg } = now;
+      const same = before?.level === level && before.msg === msg;
       // The clock may have gone back.
-      const due = before?.msg !== now.msg || Math.abs(at - before.toldAt) >= REPEAT_MS;
-      if (!due) return;
-      watch.set(project, { msg: now.msg, toldAt: at });
+      if (same && Math.abs(at - before.toldAt) < REPEAT_MS) return;
+      watch.set(project, { level, msg, toldAt: at });
       const { cause, since, reason } = now.what;
-      logger[now.level]({ project, cause, since: iso(since), reason }, now.msg);
+      logger[level]({ project, cause, since: iso(since), reason }, msg);
     },
     "api.request": nothing,
     "api.throttled": nothing,
