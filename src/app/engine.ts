@@ -9,7 +9,7 @@ import { startTicker } from "../platform/ticker.ts";
 import { Knowledges } from "../poll/knowledge.ts";
 import { LEAVE_GRACE_MS, Leavers } from "../poll/leavers.ts";
 import { Poller } from "../poll/poller.ts";
-import { type Judged, Reach } from "../poll/reach.ts";
+import { Reach } from "../poll/reach.ts";
 import type { Shard } from "../poll/shard.ts";
 import { ShardKeeper } from "../poll/shard-keeper.ts";
 import { Tallies } from "../poll/tallies.ts";
@@ -21,6 +21,7 @@ import { createAlerting, sightsAfter } from "./alerts.ts";
 import { every } from "./chores.ts";
 import type { CleanupStack } from "./cleanup-stack.ts";
 import { Gates } from "./gates.ts";
+import { type JudgedOptions, judgedPlaceholders, judgedProjects } from "./judged.ts";
 import { MaintenanceWatch } from "./maintenance-watch.ts";
 import { tellLoad, tellThresholds } from "./outlook.ts";
 import { withIds } from "./project-ids.ts";
@@ -274,7 +275,7 @@ export class Engine {
     chore("project ids", PROJECT_IDS_MS, () => this.#projects.remember());
     chore("discovery", DISCOVERY_MS, () => this.#projects.discover((id) => this.#home(id) !== undefined));
     chore("tallies", TALLIES_MS, () =>
-      this.#reach.exchange(this.#judged(), this.#poller.watched, clock.now()),
+      this.#reach.exchange(judgedProjects(this.#toJudge()), this.#poller.watched, clock.now()),
     );
     chore("alerts", ALERTS_MS, () => {
       this.#alerting.look();
@@ -300,38 +301,15 @@ export class Engine {
 
   async #judge(): Promise<void> {
     const now = this.#options.clock.now();
-    await this.#reach.judgeProjects([...this.#judged(), ...this.#placeholders()], this.#poller.watched, now);
+    const toJudge = this.#toJudge();
+    const judged = [...judgedProjects(toJudge), ...judgedPlaceholders(toJudge)];
+    await this.#reach.judgeProjects(judged, this.#poller.watched, now);
     await this.#leavers.look(this.#keeper.owned.values(), now, this.#options.clock.monotonic());
   }
 
-  #judged(): readonly Judged[] {
-    const states = new Map(this.#projects.states().map((state) => [state.id, state]));
-    return this.#targets.projects.map((project) => ({
-      project,
-      home: this.#home(project.id),
-      total: this.#totals.get(project.id) ?? 0,
-      unwatched: states.get(project.id)?.unwatched ?? null,
-      listedAt: states.get(project.id)?.discovery?.listedAt ?? null,
-      superseded: false,
-    }));
-  }
-
-  /** Projects as far as they have no id: what is said of them then ends once they have one. */
-  #placeholders(): readonly Judged[] {
-    const states = new Map(this.#projects.states().map((state) => [state.project.name, state]));
-    return this.#targets.placeholders.map((project) => {
-      const { id = null, unwatched = null } = states.get(project.name) ?? {};
-      const superseded = id !== null;
-      const home = this.#home(project.id);
-      return {
-        project,
-        home,
-        total: 0,
-        unwatched: superseded ? null : unwatched,
-        listedAt: null,
-        superseded,
-      };
-    });
+  #toJudge(): JudgedOptions {
+    const home = (projectId: string) => this.#home(projectId);
+    return { watched: this.#targets, states: this.#projects.states(), totals: this.#totals, home };
   }
 
   /** The shard that holds the project's own record, if it is ours. */
