@@ -19,6 +19,8 @@ export interface CourierOptions
   readonly disableSwitch: DisableSwitch;
   readonly log: AttemptLog;
   readonly settler: Settler;
+  /** Takes back what was refused as one message, to send its events singly. */
+  readonly onRefusedTogether: (load: Load) => void;
   /** Aborted when nothing new begins. */
   readonly stopping: AbortSignal;
 }
@@ -96,6 +98,10 @@ export class Courier {
     log.attempted({ ...first, events: deliveries.length }, result);
     health.learn(result, probe);
     if (result.verdict.kind === "disable") await this.#disable();
+    if (result.verdict.kind === "refused" && deliveries.length > 1) {
+      for (const load of mine) this.#sendSingly(load);
+      return false;
+    }
     const context = {
       ...health.settlementContext(),
       retry: webhook.retry,
@@ -107,6 +113,12 @@ export class Courier {
       for (const group of settlementsOf(result.verdict, load.deliveries, result.message, context))
         await settler.settle(load.lease, group.deliveries, group.settlement, signal, 1);
     return result.verdict.kind === "delivered";
+  }
+
+  /** One event may be what the receiver refuses: only the ones refused singly become dead letters. */
+  #sendSingly(load: Load): void {
+    if (this.#options.stopping.aborted) this.giveBack(load);
+    else if (this.isHeld(load.lease)) this.#options.onRefusedTogether(load);
   }
 
   /** At once, for the other replicas and for a stop that comes next; where that fails, the worker does it later. */

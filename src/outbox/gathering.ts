@@ -13,6 +13,8 @@ import { type Reading, read } from "./formats/reading.ts";
  * order is kept by the outbox. At most HELD events are here, whatever happens; what is not claimed stays in the outbox.
  * When that many are here, the group that is due first goes at once, so that long intervals hold up nobody else. More
  * events than a message takes go out in several, one after the other. What was tried before has waited already. The
+ * events of a message that the receiver refused for good go out singly, once each, so that one of them does not cost the
+ * others; in memory alone, so that after a crash they are tried together again. The
  * time of the last message is this process's own: after a restart or a takeover a group begins with `wait` again.
  */
 
@@ -47,6 +49,8 @@ interface Entry extends Held {
   readonly from: number;
   /** Waits for nothing: it was tried before, or did not fit into the message that it was due in. */
   atOnce: boolean;
+  /** Goes out as a message of its own. */
+  readonly alone: boolean;
 }
 
 /** All times are steady epoch milliseconds. */
@@ -76,13 +80,17 @@ export class Gathering {
 
   add(lease: Lease, deliveries: readonly Delivery[], now: number): void {
     for (const delivery of deliveries) {
-      const key = groupKey(this.#settings.by, read({ ...delivery, id: delivery.eventId }));
+      const key = this.#keyOf(delivery);
       const atOnce = delivery.attempts > 0;
-      const entry = { lease, delivery, from: atOnce ? now : Math.min(delivery.since, now), atOnce };
-      const entries = this.#groups.get(key);
-      if (entries === undefined) this.#groups.set(key, [entry]);
-      else entries.push(entry);
-      this.#places.add(place(lease, delivery));
+      const from = atOnce ? now : Math.min(delivery.since, now);
+      this.#add(key, { lease, delivery, from, atOnce, alone: false });
+    }
+  }
+
+  /** Takes back what was refused as one message. */
+  addSingly(lease: Lease, deliveries: readonly Delivery[], now: number): void {
+    for (const delivery of deliveries) {
+      this.#add(this.#keyOf(delivery), { lease, delivery, from: now, atOnce: true, alone: true });
     }
   }
 
@@ -101,8 +109,10 @@ export class Gathering {
     const inOrder = entries.toSorted(
       (a, b) => Number(b.atOnce) - Number(a.atOnce) || a.delivery.since - b.delivery.since,
     );
-    const held = inOrder.slice(0, this.#maxEvents);
-    const rest = inOrder.slice(this.#maxEvents);
+    const together = inOrder.filter(({ alone }) => !alone).slice(0, this.#maxEvents);
+    const held = inOrder[0]?.alone ? inOrder.slice(0, 1) : together;
+    const taken = new Set(held);
+    const rest = inOrder.filter((entry) => !taken.has(entry));
     for (const entry of rest) entry.atOnce = true;
     this.#keep(key, rest, held);
     this.#busy.add(key);
@@ -153,6 +163,17 @@ export class Gathering {
     const sentAt = this.#sentAt.get(key);
     if (sentAt === undefined || ENDS.has(delivery.type)) return waited;
     return Math.max(waited, sentAt + this.#settings.interval);
+  }
+
+  #keyOf(delivery: Delivery): string {
+    return groupKey(this.#settings.by, read({ ...delivery, id: delivery.eventId }));
+  }
+
+  #add(key: string, entry: Entry): void {
+    const entries = this.#groups.get(key);
+    if (entries === undefined) this.#groups.set(key, [entry]);
+    else entries.push(entry);
+    this.#places.add(place(entry.lease, entry.delivery));
   }
 
   #keep(key: string, kept: Entry[], gone: readonly Entry[]): void {

@@ -89,6 +89,8 @@ export class WebhookWorker {
       disableSwitch: this.#switch,
       log: this.#log,
       settler: this.#settler,
+      onRefusedTogether: ({ lease, deliveries }) =>
+        this.#gathering?.addSingly(lease, deliveries, this.#time.now()),
       stopping: this.#stopping.signal,
     });
   }

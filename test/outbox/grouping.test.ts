@@ -146,8 +146,8 @@ describe("nothing is lost", () => {
     expect(bench.outbox.rows).toEqual([]);
   });
 
-  test("when it refuses: all are dead letters, and the group goes on", async () => {
-    receiver.script(400);
+  test("when it refuses all, together and singly: they are dead letters, and the group goes on", async () => {
+    receiver.script(400, 400, 400);
     bench.start(grouped());
     for (const id of ["a", "b"]) put(id);
     await bench.advanceSending(() => bench.of("dead").length === 2);
