@@ -60,8 +60,8 @@ export class Gates {
   }
 
   /**
-   * Tokens come with what other replicas found out about the credentials, so that after a refusal anywhere none of them
-   * is used. The one daemon on SQLite knows it all by itself.
+   * Reads with each batch of tokens what other replicas found out about the credentials. As a token lapses after
+   * `FRESH_MS`, no call starts later than that after a refusal anywhere. The one daemon on SQLite knows it all by itself.
    */
   #budget(project: string): Budget {
     const { kind, budget } = this.#store;

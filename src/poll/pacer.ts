@@ -9,13 +9,25 @@ const RECOVERY_MS = 30_000;
 const SAME_THROTTLING_MS = 1_000;
 const WITHOUT_STORE_MS = 1_000;
 
-type Resolve = () => void;
+/**
+ * A token lapses this long after it was taken. The poll may have waited for a slow store, or its process was frozen,
+ * and the other replicas have spent what is due since: used later, all such tokens would come on top of it. A bucket
+ * leaves room for calls that are late by this much (`HOLDS_SECONDS` in store/token-bucket.ts).
+ */
+export const FRESH_MS = 100;
+/** How far back the demand for tokens is measured. */
+const DEMAND_MS = 1_000;
 
-const TAKEN = Promise.resolve();
+type Resolve = (takenAt: number) => void;
 
 /**
- * Hands out a project's call tokens, fetched from the shared budget a few at a time. Calls of polls that are under
- * way go before the first calls of others: a poll that waits between its pages only gets staler.
+ * Hands out a project's call tokens. Calls of polls that are under way go before the first calls of others: a poll
+ * that waits between its pages only gets staler.
+ *
+ * Where the budget is shared through the store, tokens are taken ahead, so that an idle poll asks the store for
+ * nothing: as many as the project used lately within `FRESH_MS`, and at most what its rate allows within `FRESH_MS`.
+ * A token that is not used in this time lapses. So a call starts no later after its token was taken, and after the
+ * state of the key was read with it, than if it had asked for one token alone.
  */
 export class Pacer {
   readonly #projectId: string;
@@ -25,6 +37,12 @@ export class Pacer {
   #share = 1;
   #shareChangedAt = 0;
   #fetching = false;
+  /** The budget answers over the network, as its last answer did. */
+  #remote = false;
+  /** Tokens taken ahead, by the time at which they were asked for, monotonic; the oldest first. */
+  #ahead: number[] = [];
+  /** Tokens handed out in the span of `DEMAND_MS` that `from` begins, and in the one before it. */
+  #demand = { from: 0, tokens: 0, before: 0 };
   #pause: AbortController | null = null;
   readonly #waiting = { continuing: new Set<Resolve>(), starting: new Set<Resolve>() };
 
@@ -49,20 +67,24 @@ export class Pacer {
     this.#rate = ratePerSecond;
   }
 
-  /** Resolves with one token taken; rejects with the signal's reason. */
-  take(kind: "continuing" | "starting", signal: AbortSignal): Promise<void> {
+  /** Resolves with the time at which one token was taken, monotonic. Rejects with the signal's reason. */
+  take(kind: "continuing" | "starting", signal: AbortSignal): Promise<number> {
     if (signal.aborted) return Promise.reject(signal.reason);
+    const now = this.#clock.monotonic();
+    this.#count(now);
+    const takenAt = this.#takeAhead(now);
+    if (takenAt !== undefined) return Promise.resolve(takenAt);
     if (this.#fetching) return this.#queue(kind, signal);
-    const asked = this.#ask(1);
+    const asked = this.#ask(Math.max(1, this.#wantAhead()));
     // Nearly always, where the bucket is in this process: no place in a queue is made for that.
-    if (!(asked instanceof Promise) && asked.granted > 0) return TAKEN;
+    if (!(asked instanceof Promise) && asked.granted > 0) return Promise.resolve(now);
     const taken = this.#queue(kind, signal);
     void this.#fetch(asked);
     return taken;
   }
 
-  #queue(kind: "continuing" | "starting", signal: AbortSignal): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
+  #queue(kind: "continuing" | "starting", signal: AbortSignal): Promise<number> {
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
     const queue = this.#waiting[kind];
     queue.add(resolve);
     const leave = () => {
@@ -86,9 +108,14 @@ export class Pacer {
     this.#fetching = true;
     let asked = first;
     for (;;) {
+      const askedAt = this.#clock.monotonic();
       const { granted, retryIn } = await asked;
-      // A token whose caller gave up meanwhile lapses: no burst builds up here beside the shared bucket.
-      for (let left = granted; left > 0; left--) this.#next()?.();
+      const now = this.#clock.monotonic();
+      for (let left = granted; left > 0; left--) {
+        const next = this.#next();
+        if (next) next(now);
+        else if (this.#remote) this.#ahead.push(askedAt);
+      }
       if (granted === 0 && this.#waits() > 0) await this.#wait(retryIn);
       if (this.#waits() === 0) break;
       asked = this.#ask(this.#batch());
@@ -97,12 +124,36 @@ export class Pacer {
   }
 
   #batch(): number {
-    return Math.min(Math.max(1, Math.floor(this.rate / 20)), this.#waits());
+    const forWaiting = Math.min(Math.max(1, Math.floor(this.rate / 20)), this.#waits());
+    return Math.max(forWaiting, this.#wantAhead());
+  }
+
+  /** Tokens that the project uses within `FRESH_MS`, by its demand of late; none where the bucket is in this process. */
+  #wantAhead(): number {
+    if (!this.#remote) return 0;
+    const { tokens, before } = this.#demand;
+    const perSecond = Math.min(this.rate, (Math.max(tokens, before) * 1_000) / DEMAND_MS);
+    return Math.floor((perSecond * FRESH_MS) / 1_000);
+  }
+
+  #count(now: number): void {
+    const spans = Math.floor((now - this.#demand.from) / DEMAND_MS);
+    if (spans > 0) {
+      const { from, tokens } = this.#demand;
+      this.#demand = { from: from + spans * DEMAND_MS, tokens: 0, before: spans === 1 ? tokens : 0 };
+    }
+    this.#demand.tokens += 1;
+  }
+
+  #takeAhead(now: number): number | undefined {
+    while (this.#ahead.length > 0 && now - (this.#ahead[0] ?? 0) > FRESH_MS) this.#ahead.shift();
+    return this.#ahead.shift();
   }
 
   #ask(want: number): Promise<Tokens> | Tokens {
     this.#recover();
     const taken = this.#budget.take(this.#projectId, this.rate, want);
+    this.#remote = taken instanceof Promise;
     if (!(taken instanceof Promise)) return taken;
     // No store, no tokens: the calls wait, and the store's own trouble is told elsewhere.
     return taken.catch(() => ({ granted: 0, retryIn: WITHOUT_STORE_MS }));

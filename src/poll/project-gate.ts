@@ -4,13 +4,8 @@ import type { CallGate, CallOutcome, Operation, Report } from "../ports/call-gat
 import type { Clock } from "../ports/clock.ts";
 import type { Emit } from "../ports/telemetry.ts";
 import type { KeyGuard, KeyVerdict } from "./key-guard.ts";
-import type { Pacer } from "./pacer.ts";
+import { FRESH_MS, type Pacer } from "./pacer.ts";
 
-/**
- * So long after it was taken a token has lapsed. The poll may have waited for a slow store, or its process was frozen,
- * and the others have spent what is due since: used now, all such tokens would come on top of it.
- */
-const FRESH_MS = 100;
 /** For the first call with untried credentials; doubled each time that it was too short. */
 const FIRST_TRIAL_MS = 2_000;
 
@@ -92,10 +87,10 @@ export class ProjectGate implements CallGate {
 
   #token(kind: "starting" | "continuing", signal: AbortSignal): Promise<number> {
     const from = this.#clock.monotonic();
-    return this.pacer.take(kind, signal).then(() => {
-      const now = this.#clock.monotonic();
-      this.#emit({ kind: "api.budget_wait", project: this.#project, seconds: (now - from) / 1000 });
-      return now;
+    return this.pacer.take(kind, signal).then((takenAt) => {
+      const seconds = (this.#clock.monotonic() - from) / 1000;
+      this.#emit({ kind: "api.budget_wait", project: this.#project, seconds });
+      return takenAt;
     });
   }
 }

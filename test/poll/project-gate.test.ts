@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { Gates } from "../../src/app/gates.ts";
+import { FRESH_MS } from "../../src/poll/pacer.ts";
 import type { Store } from "../../src/ports/store.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { memoryStore } from "../support/memory-store.ts";
@@ -44,4 +45,50 @@ test("the token of a poll that could not call at once has lapsed: the call takes
     (await call)(GOOD);
     expect(tokens() - before, `used after ${wait} ms`).toBe(taken);
   }
+});
+
+test("after a refusal at another replica no call starts with a token that was taken ahead more than a moment before", async () => {
+  const clock = new ManualClock();
+  const store = await memoryStore(clock);
+  let asks = 0;
+  const shared: Pick<Store, "kind" | "budget" | "notes"> = {
+    kind: "redis",
+    notes: store.notes,
+    budget: {
+      async take(...wanted) {
+        asks += 1;
+        await clock.sleep(1);
+        return store.budget.take(...wanted);
+      },
+    },
+  };
+  const replica = () => new Gates(shared, clock, () => {}).gate("p", 100, "print");
+  const [one, other] = [replica(), replica()];
+  const { signal } = new AbortController();
+  (await one.key.enter(signal))("accepted");
+  await clock.advance(1);
+  await other.key.refresh();
+  const starts: number[] = [];
+  const poll = async () => {
+    const own = new AbortController();
+    const paidAt = await other.token(own.signal);
+    other.prepay(own.signal, paidAt);
+    const report = await other.enter("list_tasks", own.signal);
+    starts.push(clock.monotonic());
+    report(GOOD);
+  };
+  const stopped: unknown[] = [];
+  const pollFor = async (ms: number) => {
+    for (let passed = 0; passed < ms; passed += 20) {
+      void poll().catch((error) => stopped.push(error));
+      await clock.advance(20);
+    }
+  };
+  await pollFor(3_000);
+  expect(asks).toBeLessThan(starts.length);
+  one.key.reporter("credentials_rejected");
+  const refusedAt = clock.monotonic();
+  await pollFor(1_000);
+  expect(stopped.length).toBeGreaterThan(20);
+  expect(Math.max(...starts)).toBeLessThanOrEqual(refusedAt + FRESH_MS);
 });
