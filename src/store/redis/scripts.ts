@@ -13,16 +13,18 @@ export interface Script {
   readonly keys: number;
   /** Further keys come in groups of so many; 0 for none. */
   readonly more: number;
+  /** With the prelude, as the server gets it. */
   readonly text: string;
 }
 
 /** The scripts by name; how many keys each takes is in the file's name, and nowhere else. */
 export function readScripts(): ReadonlyMap<string, Script> {
+  const prelude = readFileSync(new URL("prelude.lua", FOLDER), "utf8");
   const scripts = new Map<string, Script>();
   for (const file of readdirSync(FOLDER)) {
     const [, name, keys, more] = FILE.exec(file) ?? [];
     if (name === undefined) continue;
-    const text = readFileSync(new URL(file, FOLDER), "utf8");
+    const text = `${prelude}\n${readFileSync(new URL(file, FOLDER), "utf8")}`;
     scripts.set(name, { name, file, keys: Number(keys), more: Number(more ?? 0), text });
   }
   return scripts;
@@ -53,9 +55,7 @@ export type Run = (name: ScriptName, keys: readonly string[], args: readonly Arg
 export function scriptRunner(client: Client): Run {
   const scripts = readScripts();
   const commands = client as unknown as Record<string, (args: readonly Argument[]) => Promise<unknown>>;
-  const prelude = readFileSync(new URL("prelude.lua", FOLDER), "utf8");
-  for (const { name, text } of scripts.values())
-    client.defineCommand(`taskwatch_${name}`, { lua: `${prelude}\n${text}` });
+  for (const { name, text } of scripts.values()) client.defineCommand(`taskwatch_${name}`, { lua: text });
   return (name, keys, args) => {
     const script = scripts.get(name);
     const more = keys.length - (script?.keys ?? 0);
