@@ -9,6 +9,12 @@ import { differs, discover, observe, vanish } from "./transitions.ts";
 import { applyJudgement, judge, repeatDue } from "./verdict.ts";
 
 /**
+ * Most open tasks of one instance that a listing may add to. A cloud that invents tasks, or never says that one ended,
+ * does not fill the memory. A task that is left out is recorded when it ended: a failure is still told.
+ */
+export const OPEN_TASKS_CAP = 5000;
+
+/**
  * The decision on one poll of one instance: from what is known and what was seen to what is written and told.
  * A function of its arguments alone. The order of the listing does not matter, and a poll that brings no news
  * allocates next to nothing.
@@ -141,11 +147,20 @@ function takeSightings(draft: Draft, input: DecisionInput, seen: ReadonlyMap<str
   }
   news.sort((a, b) => (a.createdAt ?? 0) - (b.createdAt ?? 0) || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
   const silentBefore = silence(input);
+  let open = 0;
+  for (const task of state.tasks.values()) if (isOpenTask(task)) open += 1;
+  let crowded = false;
   for (const task of news) {
     const known = state.tasks.get(task.id);
     if (known !== undefined) observe(draft, known, task);
-    else discover(draft, task, isFinal(task.status) && (task.createdAt ?? 0) <= silentBefore);
+    else if (isFinal(task.status)) discover(draft, task, (task.createdAt ?? 0) <= silentBefore);
+    else if (open >= OPEN_TASKS_CAP) crowded = true;
+    else {
+      discover(draft, task, false);
+      open += 1;
+    }
   }
+  if (crowded) draft.facts.push({ kind: "too_many_open", cap: OPEN_TASKS_CAP });
 }
 
 /**

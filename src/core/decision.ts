@@ -105,4 +105,6 @@ export type Fact =
   /** `taskId` null where not even that could be read. */
   | { readonly kind: "malformed"; readonly taskId: string | null; readonly problem: string }
   | { readonly kind: "outage"; readonly from: number; readonly to: number }
-  | { readonly kind: "stale_sighting"; readonly taskId: string; readonly reason: string };
+  | { readonly kind: "stale_sighting"; readonly taskId: string; readonly reason: string }
+  /** Open tasks of the listing were not recorded, because so many of the instance are known already. */
+  | { readonly kind: "too_many_open"; readonly cap: number };

@@ -12,6 +12,12 @@ export interface Recorder {
   failures(project: string, instanceId: string): number;
 }
 
+/**
+ * Instances of which failures are counted. Further ones replace those that failed longest ago, which begin at 0 again: an
+ * instance that another replica took over and removed leaves no word here.
+ */
+const MOST_INSTANCES = 20_000;
+
 /** The one listener: every runtime event becomes its log line and its metrics here, so that the two always agree. */
 export function createRecorder(metrics: Metrics, log: Log): Recorder {
   const count = counting(metrics);
@@ -27,7 +33,11 @@ export function createRecorder(metrics: Metrics, log: Log): Recorder {
       }
       if (event.kind === "fact" && event.fact.kind === "transition" && event.fact.status === "FAILED") {
         const key = keyOf(event.project, event.instanceId);
-        failures.set(key, (failures.get(key) ?? 0) + 1);
+        const before = failures.get(key) ?? 0;
+        failures.delete(key);
+        failures.set(key, before + 1);
+        const [oldest] = failures.keys();
+        if (failures.size > MOST_INSTANCES && oldest !== undefined) failures.delete(oldest);
       }
       if (event.kind === "instance.removed") failures.delete(keyOf(event.project, event.instanceId));
     },

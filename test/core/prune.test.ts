@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { OPEN_TASKS_CAP } from "../../src/core/decide.ts";
 import { ENDS_CAP } from "../../src/core/ends.ts";
 import { SETTLED_CAP } from "../../src/core/prune.ts";
 import type { TaskState } from "../../src/core/state.ts";
@@ -144,6 +145,19 @@ describe("last ends by name", () => {
     expect(ended.some(({ name }) => name === "n0")).toBe(false);
     expect(ended.some(({ name }) => name === `n${ENDS_CAP + 19}`)).toBe(true);
   });
+});
+
+it("open tasks have a cap for new ones: one that is left out is said, and told when it fails", () => {
+  const rows = Array.from({ length: OPEN_TASKS_CAP }, (_, index) => seen(`o${index}`, "EXECUTING"));
+  const full = poll(stateOf(), rows);
+  expect(full.state.tasks.size).toBe(OPEN_TASKS_CAP);
+  const more = poll(full.state, [...rows, seen("more", "EXECUTING"), seen("failed", "FAILED")]);
+  expect(more.state.tasks.has("more")).toBe(false);
+  expect(more.decision.facts).toContainEqual({ kind: "too_many_open", cap: OPEN_TASKS_CAP });
+  expect(types(more.decision)).toEqual(["task.failed"]);
+  const ended = poll(more.state, [...rows, seen("more", "FAILED"), seen("failed", "FAILED")]);
+  expect(only(ended.decision.events)).toMatchObject({ type: "task.failed", data: { task: { id: "more" } } });
+  expect(ended.decision.facts.map(({ kind }) => kind)).not.toContain("too_many_open");
 });
 
 it("a failure that is pruned after it was resolved stays quiet", () => {

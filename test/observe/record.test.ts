@@ -385,3 +385,19 @@ test("a follow-up call that was answered again warns at its next failure", () =>
     warning,
   ]);
 });
+
+test("failures are counted of a bounded number of instances, those that failed last", () => {
+  const { recorder } = scene();
+  const fail = (instanceId: string) =>
+    recorder.emit({
+      kind: "fact",
+      project: "prod",
+      instanceId,
+      instanceName: "orders",
+      fact: transition({ durationSeconds: null, delaySeconds: null }),
+    });
+  for (let index = 0; index < 20_000; index += 1) fail(`i${index}`);
+  fail("i0");
+  fail("one more");
+  expect(["i0", "i1", "i2", "one more"].map((id) => recorder.failures("prod", id))).toEqual([2, 0, 1, 1]);
+});

@@ -105,6 +105,7 @@ export const EVERY_EVENT: readonly RuntimeEvent[] = [
   factOf({ kind: "malformed", taskId: null, problem: "no id" }),
   factOf({ kind: "outage", from: T0 - 40 * 86_400_000, to: T0 }),
   factOf({ kind: "stale_sighting", taskId: "t", reason: "updated earlier" }),
+  factOf({ kind: "too_many_open", cap: 5000 }),
   { kind: "event.committed", type: "task.failed" satisfies EventType, id: "evt_1" },
   { kind: "project.load", project: "prod", instances: 1, neededPerSecond: 0.5 },
   {

@@ -25,6 +25,7 @@ export function taskLines(log: Log, lasting: Lasting): Handlers<"fact" | "acknow
 /** What stays the same for as long as a fact of this kind lasts; null for what happens once. */
 function whatLasts(fact: Fact): string | null {
   if (fact.kind === "malformed") return `malformed ${fact.taskId} ${fact.problem}`;
+  if (fact.kind === "too_many_open") return fact.kind;
   return fact.kind === "stale_sighting" ? `stale ${fact.taskId} ${fact.reason}` : null;
 }
 
@@ -69,6 +70,9 @@ function tellFact(log: Logger, instance: Record<string, unknown>, fact: Fact): v
       break;
     case "stale_sighting":
       log.debug({ ...instance, task_id: fact.taskId, reason: fact.reason }, "older sighting passed over");
+      break;
+    case "too_many_open":
+      log.warn({ ...instance, open_tasks: fact.cap }, "too many open tasks, new ones are not recorded");
       break;
     default:
       assertNever(fact);
