@@ -1,4 +1,5 @@
 import type { StoredEvent } from "../../ports/store.ts";
+import type { RecordReader } from "../unreadable.ts";
 import type { Client } from "./connect.ts";
 import { asStoreErrors } from "./errors.ts";
 import { decodeEvent, eventFieldsOf } from "./events.ts";
@@ -14,7 +15,8 @@ export class EventLog {
   readonly #shard: number;
   readonly #page: number;
   readonly #taskId: string | undefined;
-  #ahead: { readonly seq: number; readonly event: StoredEvent }[] = [];
+  readonly #reader: RecordReader;
+  #ahead: Numbered[] = [];
   #ended = false;
 
   constructor(
@@ -24,8 +26,10 @@ export class EventLog {
     position: number,
     page: number,
     taskId: string | undefined,
+    reader: RecordReader,
   ) {
     this.#client = client;
+    this.#reader = reader;
     this.#keys = keys;
     this.#shard = shard;
     this.position = position;
@@ -50,10 +54,7 @@ export class EventLog {
     this.#ended = seqs.length < this.#page || this.#taskId !== undefined;
     if (seqs.length === 0) return;
     const texts = await asStoreErrors("read", () => this.#client.hmget(at.events, ...seqs));
-    this.#ahead = seqs.flatMap((seq, index) => {
-      const text = texts[index];
-      return text == null ? [] : [{ seq: Number(seq), event: decodeEvent(text) }];
-    });
+    this.#ahead = numbered(this.#reader, this.#shard, seqs, texts);
     if (this.#ahead.length === 0) {
       this.position = Number(seqs.at(-1));
       await this.fill();
@@ -105,6 +106,7 @@ export async function newestOf(
   keys: Keys,
   shard: number,
   limit: number,
+  reader: RecordReader,
 ): Promise<{ readonly shard: number; readonly end: number; readonly newest: Numbered[] }> {
   const at = keys.shard(shard);
   // From the end: -3 to -1 are the last three, and 1 to 0 none.
@@ -115,11 +117,23 @@ export async function newestOf(
     client.pipeline().hget(at.meta, "seq").zrange(at.eventLog, from, to),
   )) as [string | null, string[]];
   const texts = seqs.length === 0 ? [] : await asStoreErrors("read", () => client.hmget(at.events, ...seqs));
-  const newest = seqs.flatMap((seq, index) => {
-    const text = texts[index];
-    return text == null ? [] : [{ seq: Number(seq), event: decodeEvent(text) }];
-  });
+  const newest = numbered(reader, shard, seqs, texts);
   return { shard, end: Math.max(Number(end ?? 0), Number(seqs.at(-1) ?? 0)), newest };
+}
+
+/** Those that are there and can be read. */
+function numbered(
+  reader: RecordReader,
+  shard: number,
+  seqs: readonly string[],
+  texts: readonly (string | null)[],
+): Numbered[] {
+  return seqs.flatMap((seq, index) => {
+    const text = texts[index];
+    if (text == null) return [];
+    const event = reader.read(shard, "event", seq, () => decodeEvent(text));
+    return event === undefined ? [] : [{ seq: Number(seq), event }];
+  });
 }
 
 /**

@@ -25,7 +25,8 @@ export function redisLeases(client: Client, keys: Keys, run: Run, shards: number
 
     async acquire(shard, member, ttl) {
       if (shard < 0 || shard >= shards) return null;
-      const fence = Number(await run("acquire", meta(shard), [member, ttl]));
+      const at = keys.shard(shard);
+      const fence = Number(await run("acquire", [at.meta, at.aside, at.eventLog], [member, ttl]));
       return fence === 0 ? null : { shard, owner: member, fence };
     },
 

@@ -12,7 +12,7 @@ export function redisNotes(client: Client, keys: Keys, run: Run): Notes {
 
     async write(name, value, expectVersion) {
       const args = [name, expectVersion, value === null ? 0 : 1, value ?? ""];
-      return (await run("note", [keys.notes], args)) === 1;
+      return (await run("note", [keys.notes, keys.aside], args)) === 1;
     },
 
     async list(prefix) {
@@ -36,9 +36,8 @@ export function redisNotes(client: Client, keys: Keys, run: Run): Notes {
 /** `version 1value`; `version 0` for a note that was removed. */
 function parse(text: string | null): { readonly value: string; readonly version: number } | null {
   if (text === null) return null;
-  const space = text.indexOf(" ");
-  if (text[space + 1] !== "1") return null;
-  return { version: Number(text.slice(0, space)), value: text.slice(space + 2) };
+  const [head = "", version = ""] = /^(\d+) 1/.exec(text) ?? [];
+  return head === "" ? null : { version: Number(version), value: text.slice(head.length) };
 }
 
 export function redisBudget(keys: Keys, run: Run): Budget {

@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { DeadLetter, Delivery, Lease, Outbox, OutboxCount } from "../../ports/store.ts";
 import { comparePlaces, type LetterPlace, letterCursor, letterPlace } from "../letter-place.ts";
+import { MalformedText, parseList, RecordReader } from "../unreadable.ts";
 import { type Client, countCuts } from "./connect.ts";
 import { asStoreErrors } from "./errors.ts";
 import { decodeEvent } from "./events.ts";
@@ -41,11 +42,33 @@ export function redisOutbox(
 
   const hooks = (shard: number) => asStoreErrors("counts", () => client.smembers(keys.shard(shard).hooks));
 
-  async function lettersOf(shard: number, webhook: string): Promise<readonly Letter[]> {
+  async function lettersOf(
+    shard: number,
+    webhook: string,
+    reader = new RecordReader(),
+  ): Promise<readonly Letter[]> {
     const texts = await asStoreErrors("dead_letters", () => client.hgetall(keys.shard(shard).dead(webhook)));
     return Object.entries(texts)
-      .map(([seq, text]) => letterOf(shard, webhook, Number(seq), text))
+      .flatMap(([seq, text]) => {
+        const read = () => letterOf(shard, webhook, Number(seq), text);
+        return reader.read(shard, "dead_letter", seq, read) ?? [];
+      })
       .sort((a, b) => a.seq - b.seq);
+  }
+
+  /** Those of one webhook that can be read; the others are set aside. */
+  async function readableLetters(lease: Lease, webhook: string): Promise<readonly Letter[]> {
+    const at = keys.shard(lease.shard);
+    const reader = new RecordReader();
+    const letters = await lettersOf(lease.shard, webhook, reader);
+    if (reader.unreadable.length === 0) return letters;
+    const pairs = reader.unreadable.flatMap(({ key, why }) => [key, why]);
+    await run(
+      "asideletter",
+      [at.meta, at.dead(webhook), at.uses, at.aside],
+      [lease.owner, lease.fence, webhook, ...pairs],
+    );
+    return letters;
   }
 
   async function allLetters(): Promise<readonly Letter[]> {
@@ -73,20 +96,28 @@ export function redisOutbox(
     hold.unsure = true;
     const answer = (await run(
       "claim",
-      [at.meta, at.events, at.lanes(webhook), at.due(webhook), at.held(webhook), at.ages(webhook)],
+      [
+        ...[at.meta, at.events, at.lanes(webhook), at.due(webhook), at.held(webhook), at.ages(webhook)],
+        at.aside,
+      ],
       [
         ...[lease.owner, lease.fence, webhook, limit, now ?? "", until ?? ""],
         ...[unsure ? 1 : 0, ...(unsure ? hold.lanes : [])],
       ],
-    )) as (string | number)[];
+    )) as (string | number | null)[];
     hold.unsure = cuts() !== before;
     const [code, next = "", ...rows] = answer;
     if (code !== 0) return "fenced" as const;
     const deliveries: Delivery[] = [];
+    const reader = new RecordReader();
     for (let place = 0; place < rows.length; place += 4) {
       const [lane = "", event = "", attempts = 0, since = 0] = rows.slice(place, place + 4);
-      const { id: eventId, type, body } = decodeEvent(String(event));
       hold.lanes.add(String(lane));
+      const read = reader.read(lease.shard, "event", String(lane), () =>
+        decodeEvent(event === null ? null : String(event)),
+      );
+      if (read === undefined) continue;
+      const { id: eventId, type, body } = read;
       const { shard } = lease;
       deliveries.push({
         shard,
@@ -99,7 +130,24 @@ export function redisOutbox(
         since: Number(since),
       });
     }
-    return { deliveries, nextDueAt: next === "" ? null : Number(next) };
+    for (const { key, why } of reader.unreadable) await lose(lease, webhook, key, why);
+    // What stood behind them is due now.
+    const nextDueAt = next === "" || next === null ? null : Number(next);
+    return { deliveries, nextDueAt: reader.unreadable.length > 0 ? 0 : nextDueAt };
+  }
+
+  /** The head of a lane, which this lease holds, cannot be sent: the others of its lane go on. */
+  async function lose(lease: Lease, webhook: string, lane: string, why: string): Promise<void> {
+    const at = keys.shard(lease.shard);
+    await run(
+      "lose",
+      [
+        ...[at.meta, at.lanes(webhook), at.due(webhook), at.held(webhook), at.ages(webhook)],
+        ...[at.uses, at.events, at.aside],
+      ],
+      [lease.owner, lease.fence, webhook, lane, why],
+    );
+    known(lease, webhook).lanes.delete(lane);
   }
 
   /** Gives the wanted letters to a script, some at a time; the ids of those that were there. */
@@ -162,6 +210,8 @@ export function redisOutbox(
           at.dead(webhook),
           at.ages(webhook),
           at.uses,
+          at.events,
+          at.aside,
         ],
         [lease.owner, lease.fence, webhook, kind, due, reason, Math.floor(now), ...pairs],
       );
@@ -201,13 +251,13 @@ export function redisOutbox(
         .sort((a, b) => comparePlaces(placeOf(a), placeOf(b)));
       const page = rest.slice(0, limit);
       const found: DeadLetter[] = [];
+      const reader = new RecordReader();
       for (const { shard, seq, lane: _lane, ...letter } of page) {
         const text = await asStoreErrors("dead_letters", () =>
           client.hget(keys.shard(shard).events, String(seq)),
         );
-        if (text === null) continue;
-        const { type, body } = decodeEvent(text);
-        found.push({ ...letter, type, body });
+        const event = reader.read(shard, "event", String(seq), () => decodeEvent(text));
+        if (event !== undefined) found.push({ ...letter, type: event.type, body: event.body });
       }
       const last = rest.length > limit ? page.at(-1) : undefined;
       return { letters: found, next: last === undefined ? null : letterCursor(placeOf(last)) };
@@ -219,7 +269,10 @@ export function redisOutbox(
         const args = [Math.floor(now), ...seqs];
         return (await run(
           "replay",
-          [at.meta, at.lanes(webhook), at.due(webhook), at.dead(webhook), at.ages(webhook)],
+          [
+            ...[at.meta, at.lanes(webhook), at.due(webhook), at.dead(webhook), at.ages(webhook)],
+            ...[at.events, at.aside],
+          ],
           args,
         )) as string[];
       }),
@@ -233,8 +286,9 @@ export function redisOutbox(
     async prune(lease, eventsBefore, deadBefore, removedBefore) {
       const { shard, owner, fence } = lease;
       const at = keys.shard(shard);
-      for (const [webhook, before] of deadBefore) {
-        const old = (await lettersOf(shard, webhook))
+      for (const webhook of await hooks(shard)) {
+        const before = deadBefore.get(webhook) ?? Number.NEGATIVE_INFINITY;
+        const old = (await readableLetters(lease, webhook))
           .filter((letter) => letter.at < before)
           .slice(0, BATCH * 4);
         if (old.length === 0) continue;
@@ -248,7 +302,17 @@ export function redisOutbox(
       }
       const answer = await run(
         "prune",
-        [at.meta, at.events, at.eventFacts, at.eventIds, at.uses, at.eventLog, at.live, at.removals],
+        [
+          at.meta,
+          at.events,
+          at.eventFacts,
+          at.eventIds,
+          at.uses,
+          at.eventLog,
+          at.live,
+          at.removals,
+          at.aside,
+        ],
         [owner, fence, eventsBefore, pruned.get(shard) ?? 0, BATCH * 4, removedBefore],
       );
       const [code, last = 0, old = 0] = answer as number[];
@@ -269,13 +333,10 @@ interface Letter extends Omit<DeadLetter, "type" | "body"> {
 const placeOf = ({ at, shard, seq, webhook }: Letter): LetterPlace => [at, shard, seq, webhook];
 
 function letterOf(shard: number, webhook: string, seq: number, text: string): Letter {
-  const [lane, at, since, attempts, reason, eventId] = JSON.parse(text) as [
-    string,
-    number,
-    number,
-    number,
-    string,
-    string,
-  ];
+  const [lane, at, since, attempts, reason, eventId] = parseList(text);
+  if (typeof lane !== "string" || typeof reason !== "string" || typeof eventId !== "string")
+    throw new MalformedText("lane, reason or event id is not a text");
+  if (typeof at !== "number" || typeof since !== "number" || typeof attempts !== "number")
+    throw new MalformedText("a time or the attempts are not a number");
   return { shard, webhook, seq, lane, at, since, attempts, reason, eventId };
 }

@@ -113,10 +113,12 @@ export function redisReader(client: Client, keys: Keys, shards: number, aside: S
 
     async events({ after, limit, types, taskId }: EventQuery) {
       const wanted = types === undefined ? null : new Set<string>(types);
+      const reader = new RecordReader();
       const origin = await originOf(client, keys);
       const positions = positionsOf(after, shards, origin);
       const logs = all.map(
-        (shard) => new EventLog(client, keys, shard, positions[shard] ?? 0, Math.min(PAGE, limit), taskId),
+        (shard) =>
+          new EventLog(client, keys, shard, positions[shard] ?? 0, Math.min(PAGE, limit), taskId, reader),
       );
       await Promise.all(logs.map((log) => log.fill()));
       const cursor = () =>
@@ -135,12 +137,15 @@ export function redisReader(client: Client, keys: Keys, shards: number, aside: S
         await first.next();
         if (wanted === null || wanted.has(head.type)) events.push({ ...head, cursor: cursor() });
       }
+      passedOver.set("events", reader.unreadable);
       return { events, cursor: cursor() };
     },
 
     async newestEvents(limit) {
       const origin = await originOf(client, keys);
-      const ends = await Promise.all(all.map((shard) => newestOf(client, keys, shard, limit)));
+      const reader = new RecordReader();
+      const ends = await Promise.all(all.map((shard) => newestOf(client, keys, shard, limit, reader)));
+      passedOver.set("newest events", reader.unreadable);
       const picked: (Numbered & { readonly shard: number })[] = [];
       const positions = ends.map(({ end }) => end);
       while (picked.length < limit) {

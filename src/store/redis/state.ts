@@ -114,7 +114,7 @@ export function redisState(
         "commit",
         [
           ...[at.meta, at.revisions, at.records, at.times, at.tasks(key), at.live, at.names],
-          ...[at.events, at.eventFacts, at.eventIds, at.uses, at.eventLog, at.hooks, at.removals],
+          ...[at.events, at.eventFacts, at.eventIds, at.uses, at.eventLog, at.hooks, at.removals, at.aside],
           ...webhooks.flatMap((webhook) => [
             at.lanes(webhook),
             at.due(webhook),

@@ -8,7 +8,7 @@ if #KEYS ~= 9 or #ARGV % 5 ~= 4 then return redis.error_reply('taskwatch: aside 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local lease = redis.call('HMGET', KEYS[1], 'owner', 'fence', 'till')
-if lease[1] ~= ARGV[1] or lease[2] ~= ARGV[2] or tonumber(lease[3]) <= now then return -1 end
+if lease[1] ~= ARGV[1] or lease[2] ~= ARGV[2] or (tonumber(lease[3]) or 0) <= now then return -1 end
 local instance = ARGV[3]
 if instance ~= '' and redis.call('HGET', KEYS[3], instance) ~= ARGV[4] then return -2 end
 

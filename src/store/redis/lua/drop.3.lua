@@ -7,7 +7,7 @@ if ARGV[1] ~= '' then
   local time = redis.call('TIME')
   local server = time[1] * 1000 + math.floor(time[2] / 1000)
   local lease = redis.call('HMGET', KEYS[1], 'owner', 'fence', 'till')
-  if lease[1] ~= ARGV[1] or lease[2] ~= ARGV[2] or tonumber(lease[3]) <= server then return -1 end
+  if lease[1] ~= ARGV[1] or lease[2] ~= ARGV[2] or (tonumber(lease[3]) or 0) <= server then return -1 end
 end
 local found = {}
 for place = 3, #ARGV do

@@ -15,3 +15,35 @@ local function decode(text)
   if value.v then return nil, 'it has format ' .. tostring(value.v) .. ', and this version knows up to 1' end
   return value
 end
+
+local function is_lane(rows)
+  for _, row in ipairs(rows) do
+    if type(row) ~= 'table' or type(row[1]) ~= 'number' or type(row[2]) ~= 'string' then return false end
+    if type(row[3]) ~= 'number' or type(row[4]) ~= 'number' then return false end
+  end
+  return #rows > 0
+end
+
+-- The deliveries of a lane, {seq, event id, attempts, since} each; none where there is no such lane. One that cannot be
+-- read is kept aside and made anew from the ages of its deliveries: what is lost is how often they were tried.
+local function lane_of(lanes, ages, events, aside, lane)
+  local text = redis.call('HGET', lanes, lane)
+  if not text then return {} end
+  local rows, why = decode(text)
+  if rows and is_lane(rows) then return rows end
+  local webhook = string.match(lanes, '}:lanes:(.*)$') or ''
+  set_aside(aside, 'delivery', webhook .. '/' .. lane, why or 'it is damaged: it is not a lane', text)
+  rows = {}
+  local all = redis.call('ZRANGE', ages, 0, -1, 'WITHSCORES')
+  for place = 1, #all, 2 do
+    local seq, of = string.match(all[place], '^(%d+) (.*)$')
+    if of == lane then
+      local event = decode(redis.call('HGET', events, seq) or '')
+      local id = event and type(event[1]) == 'string' and event[1] or ''
+      rows[#rows + 1] = {tonumber(seq), id, 0, tonumber(all[place + 1])}
+    end
+  end
+  table.sort(rows, function(one, other) return one[1] < other[1] end)
+  if #rows == 0 then redis.call('HDEL', lanes, lane) else redis.call('HSET', lanes, lane, cjson.encode(rows)) end
+  return rows
+end

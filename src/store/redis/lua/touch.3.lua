@@ -6,7 +6,7 @@ if #KEYS ~= 3 or #ARGV % 3 ~= 2 then return redis.error_reply('taskwatch: touch 
 local time = redis.call('TIME')
 local server = time[1] * 1000 + math.floor(time[2] / 1000)
 local lease = redis.call('HMGET', KEYS[1], 'owner', 'fence', 'till')
-if lease[1] ~= ARGV[1] or lease[2] ~= ARGV[2] or tonumber(lease[3]) <= server then return -1 end
+if lease[1] ~= ARGV[1] or lease[2] ~= ARGV[2] or (tonumber(lease[3]) or 0) <= server then return -1 end
 for place = 3, #ARGV, 3 do
   if redis.call('HEXISTS', KEYS[2], ARGV[place]) == 1 then
     redis.call('HSET', KEYS[3], ARGV[place], ARGV[place + 1] .. ' ' .. ARGV[place + 2])

@@ -1,6 +1,6 @@
 -- One decision, whole or not at all: state, events and deliveries.
 -- KEYS  1 meta  2 revisions  3 records  4 times  5 tasks of the instance  6 live  7 names
---       8 events  9 event facts  10 event ids  11 uses  12 event log  13 hooks  14 removals
+--       8 events  9 event facts  10 event ids  11 uses  12 event log  13 hooks  14 removals  15 aside
 --       then for each webhook: lanes, due, dead, ages
 -- ARGV  owner ('' for a command's write)  fence  expected revision  instance  record ('' removes)
 --       last complete ('' none)  last sweep ('' none)  live prefix
@@ -12,13 +12,13 @@
 -- Returns  {0, generation}  {-1} fenced  {-2} stale
 local at = 14
 local function take() at = at + 1 return ARGV[at] end
-if (#KEYS - 14) % 4 ~= 0 then return redis.error_reply('taskwatch: commit got ' .. #KEYS .. ' keys') end
+if (#KEYS - 15) % 4 ~= 0 then return redis.error_reply('taskwatch: commit got ' .. #KEYS .. ' keys') end
 
 if ARGV[1] ~= '' then
   local time = redis.call('TIME')
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
   local lease = redis.call('HMGET', KEYS[1], 'owner', 'fence', 'till')
-  if lease[1] ~= ARGV[1] or lease[2] ~= ARGV[2] or tonumber(lease[3]) <= now then return {-1} end
+  if lease[1] ~= ARGV[1] or lease[2] ~= ARGV[2] or (tonumber(lease[3]) or 0) <= now then return {-1} end
 end
 local key = ARGV[4]
 if tonumber(redis.call('HGET', KEYS[2], key) or 0) ~= tonumber(ARGV[3]) then return {-2} end
@@ -33,7 +33,7 @@ else
   redis.call('HSET', KEYS[3], key, ARGV[5])
   redis.call('HSET', KEYS[4], key, ARGV[6] .. ' ' .. ARGV[7])
 end
-for _ = 1, (#KEYS - 14) / 4 do redis.call('SADD', KEYS[13], take()) end
+for _ = 1, (#KEYS - 15) / 4 do redis.call('SADD', KEYS[13], take()) end
 for _ = 1, tonumber(ARGV[9]) do
   local id, flags, state = take(), take(), take()
   if ARGV[5] ~= '' then
@@ -49,18 +49,15 @@ for _ = 1, tonumber(ARGV[10]) do
 end
 for _ = 1, tonumber(ARGV[11]) do redis.call('HSET', KEYS[7], take(), take()) end
 
-local function lane_of(place, lane)
-  local text = redis.call('HGET', KEYS[place], lane)
-  return text and cjson.decode(text) or {}
-end
+local function rows_of(place, lane) return lane_of(KEYS[place], KEYS[place + 3], KEYS[8], KEYS[15], lane) end
 local function is_pending(place, lane, seq)
   for _, name in ipairs({lane, 'replay:' .. lane}) do
-    for _, row in ipairs(lane_of(place, name)) do if row[1] == seq then return true end end
+    for _, row in ipairs(rows_of(place, name)) do if row[1] == seq then return true end end
   end
   return false
 end
 local function enqueue(place, lane, seq, id, since)
-  local rows = lane_of(place, lane)
+  local rows = rows_of(place, lane)
   rows[#rows + 1] = {seq, id, 0, since}
   redis.call('HSET', KEYS[place], lane, cjson.encode(rows))
   if #rows == 1 then redis.call('ZADD', KEYS[place + 1], seq, lane) end
@@ -69,7 +66,7 @@ end
 for _ = 1, tonumber(ARGV[12]) do
   local field, id, event, facts, time, lane = take(), take(), take(), take(), tonumber(take()), take()
   local places = {}
-  for index = 1, tonumber(take()) do places[index] = 15 + (tonumber(take()) - 1) * 4 end
+  for index = 1, tonumber(take()) do places[index] = 16 + (tonumber(take()) - 1) * 4 end
   local seq = tonumber(redis.call('HGET', KEYS[10], field) or 0)
   local uses = seq > 0 and tonumber(redis.call('HGET', KEYS[11], seq) or 0) or 0
   if uses > 0 then

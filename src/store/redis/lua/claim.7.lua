@@ -1,13 +1,13 @@
 -- Takes due or old heads of lanes and records the hold, in one step.
--- KEYS  1 meta  2 events  3 lanes  4 due  5 held  6 ages
+-- KEYS  1 meta  2 events  3 lanes  4 due  5 held  6 ages  7 aside
 -- ARGV  owner  fence  webhook  limit  now, or '' to take what was put in at the next time or before  until
 --       unsure (1 where an earlier answer was lost), then the lanes that the caller knows that it holds
 -- Returns  {-1} fenced, or {0, next due or '', then per delivery: lane, event, attempts, since}
-if #KEYS ~= 6 or #ARGV < 7 then return redis.error_reply('taskwatch: claim got ' .. #KEYS .. ' keys') end
+if #KEYS ~= 7 or #ARGV < 7 then return redis.error_reply('taskwatch: claim got ' .. #KEYS .. ' keys') end
 local time = redis.call('TIME')
 local server = time[1] * 1000 + math.floor(time[2] / 1000)
 local lease = redis.call('HMGET', KEYS[1], 'owner', 'fence', 'till')
-if lease[1] ~= ARGV[1] or lease[2] ~= ARGV[2] or tonumber(lease[3]) <= server then return {-1} end
+if lease[1] ~= ARGV[1] or lease[2] ~= ARGV[2] or (tonumber(lease[3]) or 0) <= server then return {-1} end
 
 local holder = 'hold:' .. ARGV[3]
 local mine = redis.call('HGET', KEYS[1], holder) == ARGV[2]
@@ -26,7 +26,11 @@ if not mine or ARGV[7] == '1' then
 end
 
 local limit, answer, taken = tonumber(ARGV[4]), {0, ''}, 0
-local function head_of(lane) return cjson.decode(redis.call('HGET', KEYS[3], lane))[1] end
+local function head_of(lane)
+  local head = lane_of(KEYS[3], KEYS[6], KEYS[2], KEYS[7], lane)[1]
+  if not head then redis.call('ZREM', KEYS[4], lane) end
+  return head
+end
 local function take(lane, head, score)
   redis.call('ZREM', KEYS[4], lane)
   redis.call('HSET', KEYS[5], lane, score)
@@ -61,11 +65,14 @@ while fresh[first] or again[second] do
     break
   end
   head = fresh[first] and (head or head_of(fresh[first]))
-  if head and not (ready and due <= head[4]) then
+  if fresh[first] and not head then
+    first = first + 2
+  elseif head and not (ready and due <= head[4]) then
     take(fresh[first], head, fresh[first + 1])
     first, head = first + 2, nil
   else
-    take(again[second], head_of(again[second]), again[second + 1])
+    local tried = head_of(again[second])
+    if tried then take(again[second], tried, again[second + 1]) end
     second = second + 2
   end
 end
