@@ -107,6 +107,22 @@ test("it is told again after a complete listing without it, not after a poll tha
   expect(told(...same, poll(true), ...same)).toHaveLength(2);
 });
 
+test("of one instance a thousand are told in a poll, and the thousand told last are remembered", () => {
+  const { recorder, lines } = scene();
+  const rows = (from: number, many: number) => {
+    for (let index = from; index < from + many; index += 1) {
+      recorder.emit(factOf({ kind: "malformed", taskId: `t${index}`, problem: "status is missing" }));
+    }
+    recorder.emit(poll(false));
+    return lines().filter(({ msg }) => msg === "a row of the listing could not be read").length;
+  };
+  expect(rows(0, 1_500)).toBe(1_000);
+  expect(rows(0, 1_500)).toBe(1_000);
+  // No poll is complete, and each shows other rows: the first ones are forgotten, and are news again.
+  expect(rows(2_000, 1_000)).toBe(2_000);
+  expect(rows(0, 10)).toBe(2_010);
+});
+
 test("each instance has its own", () => {
   const other: RuntimeEvent = {
     kind: "fact",
