@@ -87,15 +87,22 @@ export interface ProjectCounts {
   readonly down: ReadonlyMap<Cause, number>;
 }
 
-/** `up` is null before the first poll ended: nothing is known of that instance. */
+/**
+ * Counts how instances fare after the last poll of each. `up` is null before the first poll ended: nothing is known of
+ * that instance.
+ * @param silence The calls of the whole project that timed out in a row; null while it answers. It then counts for
+ *   every instance: those that were not polled since wait behind the probes of a project that answers nobody.
+ */
 export function countInstances(
   instances: Iterable<{ readonly up: boolean | null; readonly streak: Streak | null }>,
   now: number,
+  silence: Streak | null = null,
 ): ProjectCounts {
   let answering = 0;
   const failing = new Map<Cause, number>();
   const down = new Map<Cause, number>();
-  for (const { up, streak } of instances) {
+  for (const { up, streak: own } of instances) {
+    const streak = silence ?? own;
     if (streak === null) answering += up === null ? 0 : 1;
     else {
       failing.set(streak.cause, (failing.get(streak.cause) ?? 0) + 1);

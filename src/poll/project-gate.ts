@@ -1,4 +1,5 @@
 import type { CloudAnswer } from "../core/cause.ts";
+import type { Streak } from "../core/health.ts";
 import type { CloudError } from "../errors.ts";
 import type { CallGate, CallOutcome, Operation, Report } from "../ports/call-gate.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -6,6 +7,7 @@ import type { Emit } from "../ports/telemetry.ts";
 import type { KeyGuard, KeyVerdict } from "./key-guard.ts";
 import { FRESH_MS, type Pacer } from "./pacer.ts";
 
+const SILENT_CALLS = 3;
 /** For the first call with untried credentials; doubled each time that it was too short. */
 const FIRST_TRIAL_MS = 2_000;
 
@@ -20,6 +22,7 @@ export class ProjectGate implements CallGate {
   readonly #clock: Clock;
   readonly #emit: Emit;
   #trialMs = FIRST_TRIAL_MS;
+  #timeouts: Streak | null = null;
   /** Polls whose first token was taken before they started, by their signal, and when; monotonic. */
   readonly #prepaid = new WeakMap<AbortSignal, number>();
 
@@ -29,6 +32,14 @@ export class ProjectGate implements CallGate {
     this.key = key;
     this.#clock = clock;
     this.#emit = emit;
+  }
+
+  /**
+   * The calls of this process that timed out in a row up to now; null unless there are three. A project that only
+   * times out is probed by few polls, so these stand for the instances that wait behind the probes.
+   */
+  get silence(): Streak | null {
+    return this.#timeouts !== null && this.#timeouts.count >= SILENT_CALLS ? this.#timeouts : null;
   }
 
   /** Takes a token for the first call of a poll. Resolves with the time at which it was taken, monotonic. */
@@ -71,6 +82,7 @@ export class ProjectGate implements CallGate {
   #report(operation: Operation, tellKey: (verdict: KeyVerdict, answer?: CloudAnswer | null) => void): Report {
     return (outcome) => {
       tellKey(keyVerdict(operation, outcome), outcome.error?.answer ?? null);
+      this.#countTimeouts(outcome);
       if (outcome.error?.reason === "throttled") {
         this.pacer.throttled();
         this.#emit({ kind: "api.throttled", project: this.#project });
@@ -83,6 +95,15 @@ export class ProjectGate implements CallGate {
         seconds: outcome.seconds,
       });
     };
+  }
+
+  #countTimeouts({ error, seconds }: CallOutcome): void {
+    if (error?.reason !== "timeout") {
+      this.#timeouts = null;
+      return;
+    }
+    const since = this.#timeouts?.since ?? this.#clock.now() - seconds * 1_000;
+    this.#timeouts = { count: (this.#timeouts?.count ?? 0) + 1, since, cause: "timeout", answer: null };
   }
 
   #token(kind: "starting" | "continuing", signal: AbortSignal): Promise<number> {

@@ -120,7 +120,7 @@ export class Reach {
       const known = home?.peek(key);
       const down = known?.record.unreachable ?? null;
       const others = this.#options.tallies.others(project.id);
-      const counts = [countInstances(ours.get(project.id) ?? [], now), ...others];
+      const counts = [countInstances(ours.get(project.id) ?? [], now, project.gate.silence), ...others];
       const refused = !superseded && refusesKey(project, down);
       const counted = tallyProject(counts, total, refused, down);
       if (counted.near || others.some(({ unreachable }) => unreachable)) near.add(project.id);
@@ -146,7 +146,7 @@ export class Reach {
       // Instances that are polled tell of themselves, even where others are not found.
       const unreachable =
         unwatched === null && home?.peek(projectKey(project.id))?.record.unreachable != null;
-      const counts = countInstances(ours.get(project.id) ?? [], now);
+      const counts = countInstances(ours.get(project.id) ?? [], now, project.gate.silence);
       await this.#options.tallies.exchange(project.id, { ...counts, unreachable });
     }
   }

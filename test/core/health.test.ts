@@ -125,6 +125,20 @@ describe("a project is unreachable", () => {
     expect(tallyProject([count(down, failing, null, null)], 4, false, null).near).toBe(false);
   });
 
+  it("by calls that only time out, for all of its instances, as those wait behind a few probes", () => {
+    const polled = [
+      { up: true, streak: null },
+      { up: true, streak: null },
+      { up: false, streak: failing },
+      { up: null, streak: null },
+    ];
+    const cause = (silence: Streak | null) =>
+      projectCause(tallyProject([countInstances(polled, T0, silence)], 4, false, null).tally);
+    expect(cause(null)).toBeNull();
+    expect(cause(streak(3, 1))).toBeNull();
+    expect(cause(streak(3, 3))).toBe("timeout");
+  });
+
   it("by the instances of all replicas, those that nobody has now among them", () => {
     const { tally } = tallyProject([count(down), count(down, down, null)], 5, false, null);
     expect(projectCause(tally)).toBe("timeout");

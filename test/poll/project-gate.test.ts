@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { Gates } from "../../src/app/gates.ts";
+import { CloudError } from "../../src/errors.ts";
 import { FRESH_MS } from "../../src/poll/pacer.ts";
 import type { Store } from "../../src/ports/store.ts";
 import { ManualClock } from "../support/manual-clock.ts";
@@ -45,6 +46,26 @@ test("the token of a poll that could not call at once has lapsed: the call takes
     (await call)(GOOD);
     expect(tokens() - before, `used after ${wait} ms`).toBe(taken);
   }
+});
+
+test("three calls in a row that timed out are a silence, which lasts until a call is answered", async () => {
+  const { clock, replica } = await scene();
+  const gate = replica();
+  const began = clock.now();
+  const call = async (error: CloudError | null) => {
+    const entering = gate.enter("list_tasks", new AbortController().signal);
+    await clock.advance(1_000);
+    (await entering)({ status: error === null ? 200 : "error", seconds: 1, error });
+  };
+  await call(null);
+  const timeout = new CloudError("timeout", "no answer");
+  for (let calls = 1; calls <= 3; calls++) {
+    expect(gate.silence).toBeNull();
+    await call(timeout);
+  }
+  expect(gate.silence).toMatchObject({ count: 3, cause: "timeout", since: began + 1_000 });
+  await call(null);
+  expect(gate.silence).toBeNull();
 });
 
 test("after a refusal at another replica no call starts with a token that was taken ahead more than a moment before", async () => {
