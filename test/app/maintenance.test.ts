@@ -105,6 +105,26 @@ test("what an instance that does not answer, and one that matches no window, hav
   expect(inbox.ofType("instance.unreachable")).toHaveLength(1);
 });
 
+test("a window that names a task mutes this task alone, for the gauges as for the webhooks", async () => {
+  const all = await scene({ task: "muted" });
+  const { create, inbox, begin, end, clock } = all;
+  const app = await begin();
+  await polledAgain(app);
+  const muted = create({ name: "muted", runs_for: "1s", ends: "FAILED" });
+  create({ name: "told", runs_for: "1s", ends: "FAILED" });
+  clock.advance(2_000);
+  await inbox.event("task.failed", ({ data }) => data.task?.name === "told");
+  await shows(app, "dms_tasks_muted", { task_name: "muted", condition: "failed" }, 1);
+  await shows(app, "dms_task_failures_open", { task_name: "told" }, 1);
+  const during = await app.scrape();
+  expect(during.sum("dms_instance_maintenance")).toBe(0);
+  expect(during.series("dms_task_failures_open", { task_name: "muted" })).toHaveLength(0);
+  await toTheEnd(all, end, () => polledAgain(app));
+  await inbox.event("task.failed", ({ data }) => data.task?.id === muted);
+  await shows(app, "dms_task_failures_open", { task_name: "muted" }, 1);
+  await shows(app, "dms_tasks_muted", { task_name: "muted", condition: "failed" }, 0);
+});
+
 test("a project whose calls are stopped tells itself, and what its instances held back, after the window", async () => {
   const all = await scene();
   const { create, control, inbox, begin, end, clock } = all;
