@@ -134,7 +134,10 @@ export function storeApi({ clock, emit, opened, process }: StoreApiOptions): Api
       const counts = Map.groupBy((await Promise.all(shards)).flat(), ({ webhook }) => webhook);
       const workers = new Map(engine.webhooks().map((each) => [each.name, each]));
       const untaken = engine.untakenAlerts();
-      return webhooks.map(({ name, format, urls, events }) => {
+      const configured = new Set(webhooks.map(({ name }) => name));
+      const former = [...counts.keys()].filter((name) => !configured.has(name)).sort();
+      const all = [...webhooks, ...former.map((name) => ({ name, format: null, urls: [], events: [] }))];
+      return all.map(({ name, format, urls, events }) => {
         const own = counts.get(name) ?? [];
         const oldest = own.flatMap(({ oldestAt }) => oldestAt ?? []);
         const stored = {

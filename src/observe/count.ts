@@ -43,7 +43,8 @@ export const counting = (metrics: Metrics): Handlers => ({
     metrics.set("taskwatch_discovery_last_success_timestamp_seconds", { project }, listedAt / 1000);
   },
   outbox: ({ fact }) => countDelivery(metrics, fact),
-  "outbox.counts": ({ webhook, pending, oldestAt, dead }) => {
+  "outbox.counts": ({ webhook, configured, pending, oldestAt, dead }) => {
+    metrics.setFormer(webhook, !configured && pending + dead > 0);
     metrics.set("taskwatch_webhook_pending", { webhook }, pending);
     metrics.set("taskwatch_dead_letters", { webhook }, dead);
     const oldest = "taskwatch_webhook_oldest_pending_timestamp_seconds";

@@ -53,6 +53,8 @@ export class Metrics {
   readonly taskNames: TaskNames;
   readonly #registry: client.Registry;
   readonly #kept = new Map<string, Kept>();
+  /** Webhooks that are not configured any more, and have deliveries or dead letters left. */
+  readonly #former = new Set<string>();
   #owners: Owners = { projects: new Set(), webhooks: new Set() };
 
   constructor(registry: client.Registry = new client.Registry()) {
@@ -76,9 +78,13 @@ export class Metrics {
   setOwners(owners: Owners): void {
     this.#owners = owners;
     this.taskNames.retain(owners.projects);
-    for (const kept of this.#kept.values()) {
-      for (const labels of kept.series.values()) if (!this.#isOwned(labels)) remove(kept, labels);
-    }
+    this.#removeUnowned();
+  }
+
+  /** Admits the series of a webhook that is not configured any more, or removes them when nothing of it is left. */
+  setFormer(webhook: string, hasSomething: boolean): void {
+    if (hasSomething) this.#former.add(webhook);
+    else if (this.#former.delete(webhook)) this.#removeUnowned();
   }
 
   inc<N extends CounterName>(name: N, labels: LabelsOf<N>, by = 1): void {
@@ -152,11 +158,17 @@ export class Metrics {
     return kept;
   }
 
+  #removeUnowned(): void {
+    for (const kept of this.#kept.values()) {
+      for (const labels of kept.series.values()) if (!this.#isOwned(labels)) remove(kept, labels);
+    }
+  }
+
   #isOwned(labels: Labels): boolean {
     const { project, webhook } = labels;
     return (
       (project === undefined || this.#owners.projects.has(project)) &&
-      (webhook === undefined || this.#owners.webhooks.has(webhook))
+      (webhook === undefined || this.#owners.webhooks.has(webhook) || this.#former.has(webhook))
     );
   }
 }

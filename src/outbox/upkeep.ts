@@ -19,8 +19,8 @@ export class Upkeep {
   readonly #options: UpkeepOptions;
   readonly #orphans: Orphans;
   #webhooks: readonly WebhookConfig[] = [];
-  /** With dead letters, and not configured; as of the last count. */
-  #unknown: readonly string[] = [];
+  /** Not configured, with deliveries or dead letters left as of the last count. */
+  #former: readonly string[] = [];
 
   constructor(options: UpkeepOptions) {
     this.#options = options;
@@ -52,12 +52,13 @@ export class Upkeep {
     }
     const configured = new Map(this.#webhooks.map((webhook) => [webhook.name, webhook]));
     const untaken = this.#options.untaken();
-    for (const [webhook, sum] of sums)
-      if (configured.has(webhook))
-        emit({ kind: "outbox.counts", webhook, ...added(sum, untaken.get(webhook)) });
-    this.#unknown = [...sums].flatMap(([name, { dead }]) =>
-      dead > 0 && !configured.has(name) ? [name] : [],
-    );
+    for (const webhook of this.#former) sumOf(webhook);
+    for (const [webhook, sum] of sums) {
+      const waiting = added(sum, untaken.get(webhook));
+      emit({ kind: "outbox.counts", webhook, configured: configured.has(webhook), ...waiting });
+    }
+    const former = [...sums].filter(([name]) => !configured.has(name));
+    this.#former = former.flatMap(([name, { pending, dead }]) => (pending + dead > 0 ? [name] : []));
     // Format alertmanager has no deliveries: what waits under its name was another webhook's.
     const delivered = (name: string) => (configured.get(name)?.format ?? "alertmanager") !== "alertmanager";
     const orphaned = [...sums].filter(([name, { pending }]) => pending > 0 && !delivered(name));
@@ -69,7 +70,7 @@ export class Upkeep {
     const { outbox, leases, clock } = this.#options;
     const now = clock.now();
     const dead = new Map([
-      ...this.#unknown.map((name) => [name, now - KEEP_MS] as const),
+      ...this.#former.map((name) => [name, now - KEEP_MS] as const),
       ...this.#webhooks.map(({ name, dead_letters }) => [name, now - dead_letters] as const),
     ]);
     // What happened before a removal is pending for its retry time at most, and a dead letter for its own after that.

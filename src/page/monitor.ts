@@ -125,7 +125,7 @@ function webhooksTable(webhooks: readonly WebhookJson[], now: number): Html {
       ...(state === "ok" ? {} : { kind: "trouble" }),
       cells: [
         html`${nameOf(name)} <small>${hosts.join(", ")}</small>`,
-        html`${state}`,
+        html`${state.replace("_", " ")}`,
         html`${pending}${oldest_pending_at !== null && html` <small>oldest ${ago(oldest_pending_at, now)}</small>`}`,
         html`${dead_letters}`,
         last ? html`${ago(last.at, now)} <small>${last.status ?? last.reason}</small>` : html`–`,

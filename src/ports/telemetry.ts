@@ -174,6 +174,8 @@ export type OutboxEvent =
   | {
       readonly kind: "outbox.counts";
       readonly webhook: string;
+      /** False for one that was renamed or removed, and has something left. Zeros say that nothing is. */
+      readonly configured: boolean;
       readonly pending: number;
       readonly oldestAt: number | null;
       readonly dead: number;

@@ -3,11 +3,12 @@ import { iso } from "../core/data.ts";
 /** Public interface. Of a webhook's URL the host alone is shown. */
 export interface WebhookJson {
   readonly name: string;
-  readonly format: string;
+  /** Null for one that is not configured any more. */
+  readonly format: string | null;
   readonly hosts: readonly string[];
   readonly events: readonly string[];
-  /** `down`: only probed. `disabled`: it answered 410. */
-  readonly state: "ok" | "down" | "disabled";
+  /** `down`: only probed. `disabled`: it answered 410. `not_configured`: something of it is left in the outbox. */
+  readonly state: "ok" | "down" | "disabled" | "not_configured";
   readonly pending: number;
   readonly oldest_pending_at: string | null;
   readonly dead_letters: number;
@@ -29,7 +30,8 @@ export interface WebhookJson {
 
 export interface WebhookFacts {
   readonly name: string;
-  readonly format: string;
+  /** Null for one that is not configured any more. */
+  readonly format: string | null;
   /** Secrets: they are cut here. */
   readonly urls: readonly string[];
   readonly events: readonly string[];
@@ -50,12 +52,18 @@ export interface WebhookFacts {
   }[];
 }
 
+function stateOf({ format, disabled, down }: WebhookFacts): WebhookJson["state"] {
+  if (format === null) return "not_configured";
+  if (disabled) return "disabled";
+  return down ? "down" : "ok";
+}
+
 export const webhookJson = (facts: WebhookFacts): WebhookJson => ({
   name: facts.name,
   format: facts.format,
   hosts: facts.urls.map((url) => URL.parse(url)?.host ?? ""),
   events: facts.events,
-  state: facts.disabled ? "disabled" : facts.down ? "down" : "ok",
+  state: stateOf(facts),
   pending: facts.pending,
   oldest_pending_at: iso(facts.oldestAt),
   dead_letters: facts.dead,

@@ -108,10 +108,40 @@ test("a task name has one threshold per verdict, from one source at a time", asy
 test("the oldest pending event has a timestamp only while there is one", async () => {
   const { recorder, text } = scene();
   const name = "taskwatch_webhook_oldest_pending_timestamp_seconds";
-  recorder.emit({ kind: "outbox.counts", webhook: "ops", pending: 1, oldestAt: 7000, dead: 0 });
+  recorder.emit({
+    kind: "outbox.counts",
+    webhook: "ops",
+    configured: true,
+    pending: 1,
+    oldestAt: 7000,
+    dead: 0,
+  });
   expect(samplesOf(await text(), name)).toEqual([`${name}{webhook="ops"} 7`]);
-  recorder.emit({ kind: "outbox.counts", webhook: "ops", pending: 0, oldestAt: null, dead: 0 });
+  recorder.emit({
+    kind: "outbox.counts",
+    webhook: "ops",
+    configured: true,
+    pending: 0,
+    oldestAt: null,
+    dead: 0,
+  });
   expect(samplesOf(await text(), name)).toEqual([]);
+});
+
+test("a webhook that is not configured any more has series as long as anything of it is left", async () => {
+  const { recorder, text } = scene();
+  const of = async (webhook: string) =>
+    (await text()).split("\n").filter((line) => line.includes(`webhook="${webhook}"`));
+  const counts = { kind: "outbox.counts", webhook: "old", configured: false } as const;
+  recorder.emit({ ...counts, pending: 2, oldestAt: 7000, dead: 0 });
+  recorder.emit({ ...counts, pending: 0, oldestAt: null, dead: 2 });
+  expect(await of("old")).toEqual([
+    'taskwatch_dead_letters{webhook="old"} 2',
+    'taskwatch_webhook_pending{webhook="old"} 0',
+  ]);
+  recorder.emit({ ...counts, pending: 0, oldestAt: null, dead: 0 });
+  expect(await of("old")).toEqual([]);
+  expect(await of("ops")).not.toEqual([]);
 });
 
 test("the figures of the process and of Node.js are there, without those that promtool refuses", async () => {

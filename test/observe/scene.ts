@@ -191,7 +191,7 @@ export const EVERY_EVENT: readonly RuntimeEvent[] = [
     kind: "outbox",
     fact: { kind: "store_failed", webhook: "ops", operation: "claim", message: "no answer" },
   },
-  { kind: "outbox.counts", webhook: "ops", pending: 2, oldestAt: T0 - 5000, dead: 1 },
+  { kind: "outbox.counts", webhook: "ops", configured: true, pending: 2, oldestAt: T0 - 5000, dead: 1 },
   { kind: "store.operation", operation: "commit", seconds: 0.002 },
   { kind: "store.down", error: new Error("no answer") },
   { kind: "store.up", downSeconds: 4 },

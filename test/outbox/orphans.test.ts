@@ -3,7 +3,7 @@ import type { WebhookConfig } from "../../src/config/config.ts";
 import { Upkeep } from "../../src/outbox/upkeep.ts";
 import type { Lease } from "../../src/ports/store.ts";
 import type { DeliveryFact, OutboxEvent } from "../../src/ports/telemetry.ts";
-import { polledAgain, sceneOf } from "../app/scene.ts";
+import { polledAgain, sceneOf, shows } from "../app/scene.ts";
 import { runCli } from "../support/cli.ts";
 import { Folder } from "../support/daemon.ts";
 import { Inbox } from "../support/inbox.ts";
@@ -108,14 +108,31 @@ test("a shard of another replica is left to it", async () => {
   expect(outbox.dead.map(({ eventId }) => eventId)).toEqual(["gone 1 0"]);
 });
 
-test("counts are told of configured webhooks alone, and dead letters of the others go by a time too", async () => {
+test("counts are told under the old name until nothing is left, then once more", async () => {
+  leases = [lease(0)];
+  const since = clock.now();
+  put("gone", 2);
+  const counts = async () => {
+    told = [];
+    await upkeep.count();
+    return told.flatMap((event) =>
+      event.kind === "outbox.counts" && event.webhook === "gone" ? [event] : [],
+    );
+  };
+  const gone = { kind: "outbox.counts", webhook: "gone", configured: false };
+  expect(await counts()).toEqual([{ ...gone, pending: 2, oldestAt: since, dead: 0 }]);
+  await pass(60);
+  expect(await counts()).toEqual([{ ...gone, pending: 0, oldestAt: null, dead: 2 }]);
+  await outbox.drop(null);
+  expect(await counts()).toEqual([{ ...gone, pending: 0, oldestAt: null, dead: 0 }]);
+  expect(await counts()).toEqual([]);
+});
+
+test("dead letters of webhooks that are not configured go by a time too", async () => {
   leases = [lease(0)];
   put("gone", 1);
   await pass(60);
   await upkeep.count();
-  expect(told.flatMap((event) => (event.kind === "outbox.counts" ? [event.webhook] : []))).not.toContain(
-    "gone",
-  );
   await upkeep.prune(0);
   const now = clock.now();
   expect(outbox.prunings).toEqual([
@@ -157,12 +174,20 @@ test("in the daemon: said in the log once, listed, and delivered after a replay 
   await app.reload({ ...config, webhooks: [] });
   const warning = /^webhook is not configured any more/;
   await app.log.until(({ msg }) => warning.test(String(msg)));
+  await shows(app, "taskwatch_webhook_pending", { webhook: "renamed" }, 1);
+  const oldest = "taskwatch_webhook_oldest_pending_timestamp_seconds";
+  expect((await app.scrape()).value(oldest, { webhook: "renamed" })).toBeGreaterThan(0);
+  const api = await (await fetch(`${app.url}/api/v1/webhooks`)).json();
+  expect(api).toMatchObject({
+    webhooks: [{ name: "renamed", format: null, state: "not_configured", pending: 1, dead_letters: 0 }],
+  });
   // In steps that keep the shards.
   for (let minutes = 0; minutes < 65; minutes += 5) {
     time.advance(5 * MINUTE);
     await polledAgain(app);
   }
   await app.log.until("webhook is not configured: what waited is dead letters now");
+  await shows(app, "taskwatch_dead_letters", { webhook: "renamed" }, 1);
   expect(app.log.lines.filter(({ msg }) => warning.test(String(msg)))).toMatchObject([
     { webhook: "renamed", events: 1 },
   ]);
