@@ -122,13 +122,21 @@ describe("a duration", () => {
   );
 });
 
-describe("the nearest word", () => {
+describe("the suggestion for a mistyped word", () => {
+  const candidates = ["requests_per_second", "webhooks", "poll", "store", "OnCall"];
+
   it.each([
     ["requets_per_second", "requests_per_second"],
     ["webhook", "webhooks"],
+    ["stroe", "store"],
     ["Poll", "poll"],
+    ["oncal", "OnCall"],
     ["xyzzy", undefined],
-  ])("to %s is %s", (word, expected) => {
-    expect(nearest(word, ["requests_per_second", "webhooks", "poll", "store"])).toBe(expected);
+  ])("for %s is %s", (word, expected) => {
+    expect(nearest(word, candidates)).toBe(expected);
+  });
+
+  it("is none for a word of megabytes, at once", () => {
+    expect(nearest("poll".repeat(1_000_000), candidates)).toBeUndefined();
   });
 });
