@@ -45,6 +45,8 @@ export interface HttpServerOptions extends Operations {
   /** Told of errors that no caller may see. */
   readonly onError: (error: unknown, where: string) => void;
   readonly onRefused: (refusal: Refusal) => void;
+  /** How long a client may take to send a request, milliseconds. Ten seconds where it is not given. */
+  readonly requestTimeout?: number;
 }
 
 export interface HttpServer {
@@ -67,8 +69,8 @@ const LARGEST_HEADERS = 16 * 1024;
 const MOST_CONNECTIONS = 512;
 /** To send a whole request; a slow sender must not keep a connection. */
 const REQUEST_MS = 10_000;
-/** How often it is looked for those. */
-const REQUEST_LOOK_MS = 2_000;
+/** How often slow senders are looked for, as a part of that time. */
+const REQUEST_LOOKS = 5;
 /** Without a byte either way. */
 const SILENCE_MS = 60_000;
 /** Longer than any usual scrape interval, so that Prometheus keeps its connection. */
@@ -92,7 +94,7 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
   let settings = options.settings;
   let auth = prepare(settings);
   let closing = false;
-  const server = socketServer(settings);
+  const server = socketServer(settings, options.requestTimeout ?? REQUEST_MS);
   const app = Fastify({
     serverFactory: (handler) => {
       server.on("request", handler);
@@ -209,10 +211,10 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
 const prepare = (settings: HttpSettings): Authenticator | null =>
   settings.auth === null ? null : authenticator(settings.auth);
 
-function socketServer(settings: HttpSettings): Server | TlsServer {
+function socketServer(settings: HttpSettings, requestTimeout: number): Server | TlsServer {
   const options = {
-    requestTimeout: REQUEST_MS,
-    connectionsCheckingInterval: REQUEST_LOOK_MS,
+    requestTimeout,
+    connectionsCheckingInterval: requestTimeout / REQUEST_LOOKS,
     keepAliveTimeout: KEEP_ALIVE_MS,
     maxHeaderSize: LARGEST_HEADERS,
   };

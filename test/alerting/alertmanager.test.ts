@@ -57,11 +57,15 @@ async function scene(webhook: RawConfig = {}, overrides: RawConfig = {}) {
   const notices = closing(await Notices.start());
   const alertmanager = await alertmanagerOn(folder, notices);
   const webhooks = [{ name: "am", format: "alertmanager", urls: [alertmanager.url], ...webhook }];
-  const world = await sceneOf({
-    webhooks,
-    server: { listen: "127.0.0.1:0", external_url: "https://tw.example.org" },
-    ...overrides,
-  });
+  const world = await sceneOf(
+    {
+      webhooks,
+      server: { listen: "127.0.0.1:0", external_url: "https://tw.example.org" },
+      ...overrides,
+    },
+    {},
+    1,
+  );
   return { ...world, notices, alertmanager };
 }
 

@@ -11,9 +11,13 @@ import { ShiftedClock } from "../support/shifted-clock.ts";
 import { projectOf, type RawConfig, watchConfig } from "../support/watch-config.ts";
 import { Letters } from "./letters.ts";
 
-/** A simulated project with a kafka and a rabbitmq instance, on a clock that the test moves for cloud and daemon alike. */
-export async function sceneOf(overrides: RawConfig = {}, project: RawConfig = {}) {
-  const clock = new ShiftedClock();
+/**
+ * A simulated project with a kafka and a rabbitmq instance, on a clock that the test moves for cloud and daemon alike.
+ * The clock is faster than real time, so that a poll every second costs the test little; `pace` 1 is for a test with
+ * another program that has a clock of its own.
+ */
+export async function sceneOf(overrides: RawConfig = {}, project: RawConfig = {}, pace = 4) {
+  const clock = new ShiftedClock(pace);
   const simulator = await startSimulator({
     clock: () => clock.now(),
     log_size: 100_000,

@@ -18,7 +18,7 @@ const SHARING = ["prod", "prod-1"];
 /** Two projects on one key, and a third on a key of its own whose polls tell that time goes on. */
 async function scene() {
   const stack = new AsyncDisposableStack();
-  const clock = new ShiftedClock();
+  const clock = new ShiftedClock(4);
   const folder = stack.use(await Folder.create());
   const inbox = stack.use(await Inbox.start());
   const named = (prefix: string) => Array.from({ length: INSTANCES }, (_, n) => ({ name: `${prefix}-${n}` }));

@@ -12,7 +12,7 @@ vi.setConfig({ testTimeout: 120_000 });
 const MINUTE = 60_000;
 
 test("a network that resets, swallows and cuts everything costs two events, and nothing that is open vanishes", async () => {
-  const clock = new ShiftedClock();
+  const clock = new ShiftedClock(4);
   const count = 6;
   await using simulator = await startSimulator({
     clock: () => clock.now(),

@@ -68,7 +68,7 @@ async function cloudOf(
 }
 
 test("every kind of trouble has its reason in the metrics, one event after three polls and two minutes, and an end", async () => {
-  const clock = new ShiftedClock();
+  const clock = new ShiftedClock(4);
   const names = [...TROUBLES.map(({ name }) => name), "well", "refused-connection", "no-such-host"];
   await using simulator = await cloudOf(names, 1, clock);
   await using inbox = await Inbox.start();
@@ -135,7 +135,7 @@ test("every kind of trouble has its reason in the metrics, one event after three
 });
 
 test("two failed polls, or two minutes of them alone, are no news", async () => {
-  const clock = new ShiftedClock();
+  const clock = new ShiftedClock(4);
   await using simulator = await cloudOf(["prod"], 1, clock);
   await using inbox = await Inbox.start();
   await using app = await RunningApp.start(
@@ -156,7 +156,7 @@ test("two failed polls, or two minutes of them alone, are no news", async () => 
 });
 
 test("a project whose endpoint is away is told once, not once for each instance, and told when it is back", async () => {
-  const clock = new ShiftedClock();
+  const clock = new ShiftedClock(4);
   await using simulator = await cloudOf(["prod"], 12, clock);
   await using inbox = await Inbox.start();
   await using app = await RunningApp.start(
@@ -194,7 +194,7 @@ test("a project whose endpoint is away is told once, not once for each instance,
 });
 
 test("a restart while a project is away invents no recovery of it", async () => {
-  const clock = new ShiftedClock();
+  const clock = new ShiftedClock(4);
   await using folder = await Folder.create();
   await using simulator = await cloudOf(["prod"], 4, clock);
   await using inbox = await Inbox.start();

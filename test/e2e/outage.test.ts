@@ -18,7 +18,7 @@ const ENDS = {
 };
 
 async function scene() {
-  const clock = new ShiftedClock();
+  const clock = new ShiftedClock(4);
   const folder = await Folder.create();
   const inbox = await Inbox.start();
   const simulator = await startSimulator({

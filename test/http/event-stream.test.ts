@@ -4,6 +4,7 @@ import { afterEach, describe, expect, onTestFinished, test } from "vitest";
 import { Secret } from "../../src/config/secret.ts";
 import { eventStream } from "../../src/http/event-stream.ts";
 import { createHttpServer, type HttpServer, type HttpSettings } from "../../src/http/server.ts";
+import { systemClock } from "../../src/platform/clock.ts";
 import type { Clock } from "../../src/ports/clock.ts";
 import { DEMO_KEY, type Simulator, startSimulator } from "../../src/simulator/server.ts";
 import type { Api, EventsJson } from "../../src/views/api.ts";
@@ -15,6 +16,7 @@ import { ManualClock } from "../support/manual-clock.ts";
 import { problemsOf } from "../support/openapi.ts";
 import { RedisServer } from "../support/redis.ts";
 import { RunningApp } from "../support/running-app.ts";
+import { ShiftedClock } from "../support/shifted-clock.ts";
 import { watchConfig } from "../support/watch-config.ts";
 
 const SETTINGS: HttpSettings = {
@@ -49,8 +51,11 @@ async function known(url: string, { auth }: { readonly auth?: unknown }): Promis
 
 describe("the stream of a running daemon", () => {
   async function start(stores: readonly Record<string, unknown>[], server: Record<string, unknown> = {}) {
+    // Redis has a clock of its own.
+    const clock = stores.length === 1 ? new ShiftedClock(4) : systemClock;
     const simulator = use(
       await startSimulator({
+        clock: () => clock.now(),
         projects: [{ keys: [DEMO_KEY], instances: [{ name: "orders" }, { name: "billing" }] }],
       }),
     );
@@ -58,7 +63,7 @@ describe("the stream of a running daemon", () => {
     const apps: RunningApp[] = [];
     for (const store of stores) {
       const config = watchConfig(simulator, inbox, { store, server: { listen: "127.0.0.1:0", ...server } });
-      apps.push(use(await RunningApp.start(config)));
+      apps.push(use(await RunningApp.start(config, { clock })));
     }
     await expect
       .poll(async () => await known(`${apps[0]?.url}/api/v1/instances`, server), { timeout: 20_000 })

@@ -254,7 +254,7 @@ test("a path that cannot be read is refused in the same form as anything else", 
 test("a client that sends its request slowly is cut off, be it headers or body", {
   timeout: 60_000,
 }, async () => {
-  const { listen } = await httpServer();
+  const { listen } = await httpServer({}, { requestTimeout: 1_000 });
   const { port } = await listen();
   const starts = [
     "GET /healthz HTTP/1.1\r\nHost: x\r\n",

@@ -13,6 +13,6 @@ export async function passUntil(
       clock.advance(step);
       throw new Error("not yet");
     },
-    { timeout: 90_000, interval: 700 },
+    { timeout: 90_000, interval: 700 / clock.pace },
   );
 }
