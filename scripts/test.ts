@@ -24,7 +24,9 @@ if (missing().length > 0) {
   const command = `apt-get install -y --no-install-recommends ${packages.join(" ")}`;
   const canInstall = process.getuid?.() === 0 && existsSync("/usr/bin/apt-get");
   if (canInstall) {
-    console.log(`The tests need ${packages.join(", ")}: ${command}`);
+    console.log(
+      `The tests run against real servers and a real browser. Installing ${packages.join(", ")}: ${command}`,
+    );
     const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
     spawnSync("apt-get update -qq", { shell: true, stdio: "inherit", env });
     // No service may start by itself: every test starts its own servers on its own ports.
