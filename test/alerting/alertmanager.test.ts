@@ -201,7 +201,7 @@ describe("what lasts is an alert", () => {
 
   test("until somebody acknowledges it beside the daemon, or the instance leaves the configuration", async () => {
     const all = await scene();
-    const { alertmanager, notices, config } = all;
+    const { alertmanager, notices, config, clock } = all;
     await alertmanager.start();
     const app = await all.start();
     await polledAgain(app);
@@ -219,6 +219,13 @@ describe("what lasts is an alert", () => {
     const [project] = config.projects as [RawConfig & { readonly instances: RawConfig[] }];
     const instances = project.instances.filter(({ name }) => name !== "orders");
     expect(await app.reload({ ...config, projects: [{ ...project, instances }] })).toEqual({ ok: true });
+    await app.log.until("instances left out of the configuration");
+    // Ten minutes of grace, in steps that keep the shards, by a wall clock that goes with Alertmanager's.
+    for (let minute = 0; minute <= 10; minute++) {
+      clock.advance(MINUTE);
+      clock.jump(-MINUTE);
+      await polledAgain(app, ["billing"]);
+    }
     await notices.resolved({ task_id: "t2" });
   });
 
