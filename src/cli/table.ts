@@ -1,3 +1,4 @@
+import stringWidth from "string-width";
 import { printable } from "../views/printable.ts";
 
 export interface Column {
@@ -17,31 +18,19 @@ const WIDEST = 64;
 const NARROWEST = 8;
 
 const graphemes = new Intl.Segmenter("en", { granularity: "grapheme" });
-const SIMPLE = /^[\x20-\x7e]*$/;
-/** East Asian wide and full-width forms, and emoji: two columns each. */
-const WIDE =
-  /^[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]|^\p{Emoji_Presentation}/u;
 
-const graphemeWidth = (grapheme: string): number =>
-  WIDE.test(grapheme) ? 2 : /^\p{M}+$/u.test(grapheme) ? 0 : 1;
-
-/** Columns that the text takes on a terminal. */
-export function displayWidth(text: string): number {
-  if (SIMPLE.test(text)) return text.length;
-  let width = 0;
-  for (const { segment } of graphemes.segment(text)) width += graphemeWidth(segment);
-  return width;
-}
-
-/** The text, or its beginning and `…`, in so many columns at most. A character is never cut in two. */
+/**
+ * Returns the text, or its beginning and `…`, in so many columns at most. Never cuts a character in two. Expects
+ * printable text: `string-width` does not count escape sequences.
+ */
 export function cut(text: string, width: number): string {
   // Far more than fits need not be measured.
   const near = text.length > 40 * width ? text.slice(0, 40 * width) : text;
-  if (near === text && displayWidth(text) <= width) return text;
+  if (near === text && stringWidth(text) <= width) return text;
   let kept = "";
   let used = 0;
   for (const { segment } of graphemes.segment(near)) {
-    const next = used + graphemeWidth(segment);
+    const next = used + stringWidth(segment);
     if (next > width - 1) break;
     kept += segment;
     used = next;
@@ -65,13 +54,13 @@ export function renderTable(
     }),
   );
   const natural = columns.map((_, index) =>
-    lines.reduce((most, cells) => Math.max(most, displayWidth(cells[index] ?? "")), 0),
+    lines.reduce((most, cells) => Math.max(most, stringWidth(cells[index] ?? "")), 0),
   );
   const widths = width === null ? natural : shrink(columns, natural, width);
   return lines.map((cells) => {
     const padded = columns.map((column, index) => {
       const cell = cut(cells[index] ?? "", widths[index] ?? 0);
-      const space = " ".repeat(Math.max(0, (widths[index] ?? 0) - displayWidth(cell)));
+      const space = " ".repeat(Math.max(0, (widths[index] ?? 0) - stringWidth(cell)));
       return column.align === "right" ? space + cell : cell + space;
     });
     const line = padded.join(GAP).trimEnd();

@@ -1,6 +1,7 @@
 import fc from "fast-check";
+import stringWidth from "string-width";
 import { describe, expect, test } from "vitest";
-import { cut, displayWidth, renderTable } from "../../src/cli/table.ts";
+import { cut, renderTable } from "../../src/cli/table.ts";
 import { jsonText, printable } from "../../src/views/printable.ts";
 
 /** What a terminal would act on. */
@@ -27,16 +28,17 @@ describe("a table", () => {
     ).toEqual(["NAME     ID           AGE", "restart  8abf          5s", "resize   8abfa7b3  1h 20m"]);
   });
 
-  test("counts two columns for a wide character and none for a combining one", () => {
+  test("counts two columns for a wide character or an emoji and none for a combining one", () => {
     const lines = renderTable(
       [{ title: "N" }, { title: "X" }],
       [
         ["重启", "a"],
         ["e\u0301", "b"],
+        ["\u2764\ufe0f", "c"],
       ],
       null,
     );
-    expect(lines).toEqual(["N     X", "重启  a", "e\u0301     b"]);
+    expect(lines).toEqual(["N     X", "重启  a", "e\u0301     b", "\u2764\ufe0f    c"]);
   });
 
   test("cuts names before ids, and never wraps", () => {
@@ -44,7 +46,7 @@ describe("a table", () => {
     const [, line] = renderTable(columns, [["a-name-that-is-much-too-long-for-it", id, "5s"]], 52);
     expect(line).toContain(id);
     expect(line).toContain("…");
-    expect(displayWidth(line ?? "")).toBeLessThanOrEqual(52);
+    expect(stringWidth(line ?? "")).toBeLessThanOrEqual(52);
   });
 
   test("a name cannot drive the terminal, whatever it holds", () => {
@@ -58,7 +60,7 @@ describe("a table", () => {
         expect(lines).toHaveLength(names.length + 1);
         for (const line of lines) {
           expect(line).not.toMatch(ACTIVE);
-          expect(displayWidth(line)).toBeLessThanOrEqual(width);
+          expect(stringWidth(line)).toBeLessThanOrEqual(width);
         }
       }),
     );
@@ -69,7 +71,7 @@ describe("a table", () => {
       fc.property(fc.string({ unit: "grapheme" }), fc.integer({ min: 1, max: 20 }), (text, width) => {
         const shown = cut(text, width);
         expect(shown.isWellFormed()).toBe(text.isWellFormed());
-        expect(displayWidth(shown)).toBeLessThanOrEqual(Math.max(1, width));
+        expect(stringWidth(shown)).toBeLessThanOrEqual(Math.max(1, width));
         if (shown !== text) expect(text.startsWith(shown.slice(0, -1))).toBe(true);
       }),
     );
@@ -77,7 +79,7 @@ describe("a table", () => {
 
   test("a name of a megabyte costs no more than its beginning", () => {
     const [, line] = renderTable([{ title: "NAME" }], [["é".repeat(1_000_000)]], null);
-    expect(displayWidth(line ?? "")).toBe(64);
+    expect(stringWidth(line ?? "")).toBe(64);
   });
 });
 
