@@ -22,11 +22,13 @@ import { every } from "./chores.ts";
 import type { CleanupStack } from "./cleanup-stack.ts";
 import { Gates } from "./gates.ts";
 import { type JudgedOptions, judgedPlaceholders, judgedProjects } from "./judged.ts";
+import { LeaseTicks } from "./lease-ticks.ts";
 import { MaintenanceWatch } from "./maintenance-watch.ts";
 import { tellLoad, tellThresholds } from "./outlook.ts";
 import { withIds } from "./project-ids.ts";
 import { type ProjectState, Projects, type WatchedProjects } from "./projects.ts";
 import { type CommonRules, commonRules, orphanRules } from "./rules.ts";
+import { UnusedNotes } from "./unused-notes.ts";
 import type { InstanceViews, LeavingInstance } from "./views.ts";
 
 /** A handover on SIGTERM, and the notice of a command's write, take no longer than this. */
@@ -43,6 +45,7 @@ const ALERTS_MS = 2_000;
 const TIME_MS = 5_000;
 const FLUSH_MS = 10_000;
 const PRUNE_MS = 60_000;
+const NOTES_MS = 600_000;
 
 export interface EngineOptions {
   readonly store: Store;
@@ -68,6 +71,8 @@ export class Engine {
   readonly #reach: Reach;
   readonly #poller: Poller;
   readonly #keeper: ShardKeeper;
+  readonly #leases: LeaseTicks;
+  readonly #unusedNotes: UnusedNotes;
   readonly #workers: WebhookWorkers;
   readonly #upkeep: Upkeep;
   readonly #alerting: Alerting;
@@ -126,6 +131,10 @@ export class Engine {
         await shard.flush();
       },
     });
+    const { shards } = config.store;
+    const onChange = () => this.#tellLoad();
+    this.#leases = new LeaseTicks({ ...options, keeper: this.#keeper, shards, onChange });
+    this.#unusedNotes = new UnusedNotes(store.notes, clock);
     const owned = () => this.#keeper.owned.values();
     const leases = () => [...owned()].map((shard) => shard.lease);
     this.#knowledge = new Knowledges(owned);
@@ -254,7 +263,7 @@ export class Engine {
       LEASE_TICK_MS,
       clock,
       leasing.signal,
-      () => this.#tickLeases(),
+      () => this.#leases.tick(),
       (error) => onUnforeseen(error, "leases"),
     );
     chore("leases", EXPIRED_TICK_MS, () => this.#keeper.dropExpired());
@@ -285,6 +294,9 @@ export class Engine {
     chore("time", TIME_MS, () => this.#reach.judgeByTime(this.#poller.watched, clock.now()));
     chore("flush", FLUSH_MS, () => this.#flush());
     chore("prune", PRUNE_MS, () => this.#prune());
+    chore("notes", NOTES_MS, () =>
+      this.#unusedNotes.sweep({ config: this.#config, projectIds: this.#projects.ids }),
+    );
   }
 
   #tick(): void {
@@ -315,26 +327,6 @@ export class Engine {
   /** The shard that holds the project's own record, if it is ours. */
   #home(projectId: string): Shard | undefined {
     return this.#keeper.owned.get(shardOf(projectKey(projectId), this.#config.store.shards));
-  }
-
-  async #tickLeases(): Promise<void> {
-    const before = this.#keeper.owned.size;
-    try {
-      await this.#keeper.tick();
-    } finally {
-      const { shards } = this.#config.store;
-      const owned = this.#keeper.owned.size;
-      this.#options.emit({ kind: "leases.held", owned, shards, replicas: this.#keeper.members.length });
-      if (owned !== before) this.#tellLoad();
-    }
-    if (this.#keeper.owned.size !== before) await this.#tellUnreadable();
-  }
-
-  /** What the shards that are ours hold and nobody can read. */
-  async #tellUnreadable(): Promise<void> {
-    const { store, emit, clock } = this.#options;
-    const records = await store.setAside.list([...this.#keeper.owned.keys()]);
-    emit({ kind: "records.unreadable", records, at: clock.now() });
   }
 
   #retarget(): void {
@@ -384,7 +376,7 @@ export class Engine {
     const { clock, emit } = this.#options;
     this.#projects.report();
     await this.#upkeep.count();
-    await this.#tellUnreadable();
+    await this.#leases.tellUnreadable();
     this.#tellLoad();
     tellThresholds(this.#config, this.#common, this.#targets.projects, this.#knowledge, clock.now(), emit);
   }

@@ -1,4 +1,5 @@
 import type { Dialect, DialectMemory } from "../cloud/paging.ts";
+import { readDocument } from "../ports/document.ts";
 import type { Notes } from "../ports/store.ts";
 
 /**
@@ -16,8 +17,8 @@ export class NoteDialect implements DialectMemory {
   }
 
   async load(): Promise<void> {
-    const note = await this.#notes.read(this.#name).catch(() => null);
-    this.#known ??= note && parse(note.value);
+    const note = await readDocument(this.#notes, this.#name, parse).catch(() => null);
+    this.#known ??= note?.value ?? null;
   }
 
   read(): Dialect | null {

@@ -1,5 +1,6 @@
 import type { Config, ProjectConfig } from "../config/config.ts";
 import { fingerprint } from "../config/fingerprint.ts";
+import { readDocument } from "../ports/document.ts";
 import type { Notes } from "../ports/store.ts";
 
 /** A project whose id was looked up. */
@@ -17,15 +18,15 @@ const MOST = 1_000;
 
 /** The ids that IAM gave, with the names of their projects, kept for all replicas, later runs and commands. */
 export class ProjectIds {
-  readonly #notes: Pick<Notes, "read" | "write">;
+  readonly #notes: Pick<Notes, "read" | "write" | "setAside">;
 
-  constructor(notes: Pick<Notes, "read" | "write">) {
+  constructor(notes: Pick<Notes, "read" | "write" | "setAside">) {
     this.#notes = notes;
   }
 
   /** Null where none is remembered. Rejects as the store does. */
   async recall(project: ProjectConfig): Promise<string | null> {
-    return idOf(parse((await this.#notes.read(NOTE))?.value), project);
+    return idOf(await this.#known(), project);
   }
 
   /** Replaces what was remembered of this project. Writes only a change. Rejects as the store does. */
@@ -33,8 +34,8 @@ export class ProjectIds {
     const { name, region } = project;
     const entry: LookedUp = { name, region, access: accessOf(project), id };
     for (;;) {
-      const note = await this.#notes.read(NOTE);
-      const before = parse(note?.value);
+      const note = await readDocument(this.#notes, NOTE, parse);
+      const before = note?.value ?? [];
       if (before.some((each) => fingerprint(each) === fingerprint(entry))) return;
       const others = before.filter((each) => {
         const outdated = each.access === entry.access && each.id !== id;
@@ -47,12 +48,16 @@ export class ProjectIds {
 
   /** The configuration with the remembered ids in the place of those that are not configured. */
   async complete(config: Config): Promise<Config> {
-    const known = parse((await this.#notes.read(NOTE))?.value);
+    const known = await this.#known();
     const ids = config.projects.flatMap((project) => {
       const id = idOf(known, project);
       return id === null ? [] : [[project.name, id] as const];
     });
     return withIds(config, new Map(ids));
+  }
+
+  async #known(): Promise<readonly LookedUp[]> {
+    return (await readDocument(this.#notes, NOTE, parse))?.value ?? [];
   }
 }
 
@@ -79,15 +84,14 @@ const isCalled = (known: LookedUp, { name, region }: ProjectConfig): boolean =>
 export const accessOf = ({ region, iam_endpoint, credentials }: ProjectConfig): string =>
   fingerprint({ region, iam_endpoint, credentials });
 
-/** Leaves out what is no entry. */
-function parse(text: string | undefined): readonly LookedUp[] {
+/** Leaves out what is no entry. Null for what is not such a note. */
+function parse(text: string): readonly LookedUp[] | null {
   try {
-    const all = JSON.parse(text ?? "[]") as unknown;
-    return Array.isArray(all)
-      ? all.filter(isEntry).map(({ name, region, access, id }) => ({ name, region, access, id }))
-      : [];
+    const all = JSON.parse(text) as unknown;
+    if (!Array.isArray(all)) return null;
+    return all.filter(isEntry).map(({ name, region, access, id }) => ({ name, region, access, id }));
   } catch {
-    return [];
+    return null;
   }
 }
 

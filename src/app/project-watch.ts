@@ -113,6 +113,7 @@ export class ProjectWatch {
   async list(
     discover: NonNullable<ProjectConfig["discover"]>,
     limits: { readonly timeoutMs: number; readonly utcOffset: number },
+    isWatched: (instance: DiscoveredInstance) => boolean,
   ): Promise<ListedAnew | null> {
     const { clock } = this.#options;
     if (!this.#found) return null;
@@ -127,7 +128,7 @@ export class ProjectWatch {
     this.#triedAt = clock.monotonic();
     try {
       const source = this.connection.source(id, limits.timeoutMs, limits.utcOffset);
-      const { added, missed } = await discovery.list(source, discover.engines, this.#stop.signal);
+      const { added, missed } = await discovery.list(source, discover.engines, this.#stop.signal, isWatched);
       this.#listing = null;
       return { seconds: (clock.monotonic() - this.#triedAt) / 1_000, added, missed };
     } catch (error) {

@@ -138,6 +138,12 @@ export class Projects {
     });
   }
 
+  /** Of all projects; null while one is not known. */
+  get ids(): ReadonlySet<string> | null {
+    const ids = [...this.#watches.values()].map(({ found }) => found?.id ?? null);
+    return ids.includes(null) ? null : new Set(ids.filter((id) => id !== null));
+  }
+
   /** Tells of each project whether it is watched: now and then, as what lasts is said again. */
   report(): void {
     const { clock, emit } = this.#options;
@@ -214,7 +220,7 @@ export class Projects {
     try {
       const { poll, window } = this.#config;
       const limits = { timeoutMs: poll.timeout, utcOffset: window.utc_offset };
-      const anew = await watch.list(discover, limits);
+      const anew = await watch.list(discover, limits, letsThrough(discover));
       if (!anew) return;
       this.#tellDiscovered(project, found.discovery, anew.seconds, anew.added, anew.missed);
       // Also where nothing was added: another replica that listed meanwhile may have written first.
@@ -278,15 +284,18 @@ function letThrough(project: ProjectConfig, known: Discovered): readonly Discove
   return instances;
 }
 
-function filtered({ discover }: ProjectConfig, known: Discovered): readonly DiscoveredInstance[] {
-  if (!discover) return [];
-  const includes = discover.include.map(compileGlob);
-  const excludes = discover.exclude.map(compileGlob);
-  return known.instances.filter(({ name, engine }) => {
-    if (!discover.engines.includes(engine)) return false;
+const filtered = ({ discover }: ProjectConfig, known: Discovered): readonly DiscoveredInstance[] =>
+  discover ? known.instances.filter(letsThrough(discover)) : [];
+
+/** Do the filters of discovery let an instance through? */
+function letsThrough({ include, exclude, engines }: NonNullable<ProjectConfig["discover"]>) {
+  const includes = include.map(compileGlob);
+  const excludes = exclude.map(compileGlob);
+  return ({ name, engine }: Pick<DiscoveredInstance, "name" | "engine">): boolean => {
+    if (!engines.includes(engine)) return false;
     if (includes.length > 0 && !includes.some((fits) => fits(name))) return false;
     return !excludes.some((fits) => fits(name));
-  });
+  };
 }
 
 /** Named instances, and those that discovery found and the filters let through. A name in the file goes first. */

@@ -30,14 +30,15 @@ export interface Rediscovered {
 }
 
 /**
- * Takes in a complete listing of some engines. Nothing ever leaves by it, so a failing or empty listing costs nothing;
- * it says nothing about instances of other engines.
+ * Takes in a complete listing of some engines. Nothing that is watched ever leaves by it, so a failing or empty listing
+ * costs nothing; it says nothing about instances of other engines.
  */
 export function rediscover(
   known: Discovered | null,
   listed: readonly Pick<DiscoveredInstance, "id" | "name" | "engine" | "createdAt">[],
   engines: readonly Engine[],
   now: number,
+  isWatched: (instance: DiscoveredInstance) => boolean,
 ): Rediscovered {
   const before = new Map(known?.instances.map((each) => [each.id, each]));
   const seen = new Set<string>();
@@ -55,6 +56,8 @@ export function rediscover(
   for (const old of before.values()) {
     if (seen.has(old.id)) continue;
     const instance = { ...old, missing: old.missing || engines.includes(old.engine) };
+    // Nobody would ever read its 404, and the note would grow with each that came and went.
+    if (instance.missing && !isWatched(instance)) continue;
     instances.push(instance);
     if (instance.missing && !old.missing) missed.push(instance);
   }

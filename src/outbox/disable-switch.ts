@@ -1,6 +1,7 @@
 import type { WebhookConfig } from "../config/config.ts";
 import { fingerprint } from "../config/fingerprint.ts";
 import type { Clock } from "../ports/clock.ts";
+import { readDocument } from "../ports/document.ts";
 import type { Notes } from "../ports/store.ts";
 
 /**
@@ -37,8 +38,8 @@ export class DisableSwitch {
   /** Reads or writes the note if the last look is older than `maxAge` milliseconds. Rejects as the store does. */
   async refresh(maxAge: number): Promise<void> {
     if (!this.#unsaved && this.#clock.monotonic() - this.#lookedAt < maxAge) return;
-    const note = await this.#notes.read(this.#name);
-    const current = note !== null && parseFingerprint(note.value) === this.#fingerprint;
+    const note = await readDocument(this.#notes, this.#name, parseFingerprint);
+    const current = note?.value === this.#fingerprint;
     if (this.#unsaved) {
       const value = JSON.stringify({ disabled_at: this.#clock.now(), fingerprint: this.#fingerprint });
       // Somebody else wrote in between: the next look sees what.

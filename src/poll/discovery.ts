@@ -7,6 +7,7 @@ import {
 } from "../core/discovered.ts";
 import { ENGINES, type Engine } from "../core/task.ts";
 import type { Clock } from "../ports/clock.ts";
+import { readDocument } from "../ports/document.ts";
 import type { Notes } from "../ports/store.ts";
 import type { ListedInstance, TaskSource } from "../ports/task-source.ts";
 
@@ -53,26 +54,30 @@ export class Discovery {
   /** True when another replica, or an earlier run, knows it otherwise. Rejects as the store does. */
   async refresh(): Promise<boolean> {
     const { notes, enterpriseProjectId: filter } = this.#options;
-    const note = await notes.read(this.#nameWith(filter));
+    const note = await readDocument(notes, this.#nameWith(filter), parse);
     // A store that lost the note is told again what is known here.
     if (!note) this.#version = 0;
     if (!note) return this.known === null && (await this.#recallBefore());
     if (note.version === this.#version) return false;
     this.#version = note.version;
-    this.#listed = parse(note.value) ?? this.#listed;
+    this.#listed = note.value;
     return true;
   }
 
-  /** Lists all instances of the engines and keeps what is new. Rejects as the source and the store do. */
+  /**
+   * Lists all instances of the engines and keeps what is new. Rejects as the source and the store do.
+   * @param isWatched false for an instance that nobody polls: no 404 of its own will say that it has left
+   */
   async list(
     source: Pick<TaskSource, "instances">,
     engines: readonly Engine[],
     signal: AbortSignal,
+    isWatched: (instance: DiscoveredInstance) => boolean = () => true,
   ): Promise<Rediscovered> {
     const listed: ListedInstance[] = [];
     for (const engine of engines) listed.push(...(await source.instances(engine, signal)));
     const now = this.#options.clock.now();
-    const found = await this.#change((known) => rediscover(known, listed, engines, now));
+    const found = await this.#change((known) => rediscover(known, listed, engines, now, isWatched));
     await this.#keepFilter();
     return found;
   }
@@ -90,8 +95,9 @@ export class Discovery {
   async #recallBefore(): Promise<boolean> {
     const { notes } = this.#options;
     const last = await notes.read(this.#filterName);
-    const note = await notes.read(this.#nameWith(last === null || last.value === "" ? null : last.value));
-    this.#before = note && parse(note.value);
+    const filter = last === null || last.value === "" ? null : last.value;
+    const note = await readDocument(notes, this.#nameWith(filter), parse);
+    this.#before = note?.value ?? null;
     return this.#before !== null;
   }
 

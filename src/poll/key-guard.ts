@@ -1,6 +1,7 @@
 import type { CloudAnswer } from "../core/cause.ts";
 import { CloudError } from "../errors.ts";
 import type { Clock } from "../ports/clock.ts";
+import { readDocument } from "../ports/document.ts";
 import type { Notes } from "../ports/store.ts";
 import { untilAborted } from "../util/until-aborted.ts";
 
@@ -91,8 +92,8 @@ export class KeyGuard {
 
   /** Reads what other replicas and earlier runs found out. */
   async refresh(): Promise<void> {
-    const note = await this.#notes.read(this.#name);
-    this.#learn(this.#newer(note && parse(note.value)));
+    const note = await this.#read();
+    this.#learn(this.#newer(note?.value ?? null));
   }
 
   /**
@@ -123,8 +124,8 @@ export class KeyGuard {
   async #claimTrial(signal: AbortSignal): Promise<"accepted" | "trial"> {
     for (;;) {
       signal.throwIfAborted();
-      const stored = await this.#notes.read(this.#name);
-      const note = this.#newer(stored && parse(stored.value));
+      const stored = await this.#read();
+      const note = this.#newer(stored?.value ?? null);
       this.#learn(note);
       if (note?.state === "accepted") return "accepted";
       if (this.#renewed) {
@@ -140,7 +141,7 @@ export class KeyGuard {
       const text = JSON.stringify(claim);
       if (!(await this.#notes.write(this.#name, text, stored?.version ?? 0))) continue;
       // Who asked is gone, its shard handed over perhaps: the trial is the next one's.
-      if (signal.aborted) await this.#unclaim(text, stored?.value ?? null);
+      if (signal.aborted) await this.#unclaim(text, stored?.text ?? null);
       signal.throwIfAborted();
       this.#claim = claim;
       this.#learn(claim);
@@ -165,8 +166,8 @@ export class KeyGuard {
     this.#learn(note);
     try {
       for (let written = false; !written; ) {
-        const stored = await this.#notes.read(this.#name);
-        const other = stored && parse(stored.value);
+        const stored = await this.#read();
+        const other = stored?.value ?? null;
         if (!refuses(verdict) && other?.state === "refused" && other.at !== this.#claim?.at) {
           // Another replica was refused meanwhile: that this trial went well is of the time before.
           this.#untold = null;
@@ -205,6 +206,10 @@ export class KeyGuard {
   #recent(note: KeyNote, ms: number): boolean {
     const age = this.#clock.now() - note.at;
     return age < ms && age > -ms;
+  }
+
+  #read() {
+    return readDocument(this.#notes, this.#name, parse);
   }
 
   get #name(): string {

@@ -1,5 +1,6 @@
 import { CAUSES, type Cause } from "../core/cause.ts";
 import type { ProjectCounts } from "../core/health.ts";
+import { readDocument } from "../ports/document.ts";
 import type { Notes } from "../ports/store.ts";
 
 export interface TalliesOptions {
@@ -43,15 +44,15 @@ export class Tallies {
     }
     const name = `reach/${projectId}`;
     for (;;) {
-      const stored = await notes.read(name);
-      const all = new Map(stored ? parse(stored.value).filter(([each]) => live.includes(each)) : []);
+      const stored = await readDocument(notes, name, parse);
+      const all = new Map((stored?.value ?? []).filter(([each]) => live.includes(each)));
       const others = [...all.values()];
       this.#others.set(projectId, others);
       const matters =
         ours.unreachable || ours.failing.size > 0 || others.some(({ unreachable }) => unreachable);
       if (matters) all.set(member, ours);
       const value = all.size === 0 ? null : format(all);
-      if (value === (stored?.value ?? null)) return;
+      if (value === (stored?.text ?? null)) return;
       if (await notes.write(name, value, stored?.version ?? 0)) return;
     }
   }
@@ -78,8 +79,8 @@ const plain = (counts: ReadonlyMap<Cause, number>): Readonly<Record<string, numb
     }),
   );
 
-/** Leaves out what is no tally. */
-function parse(text: string): [string, Tally][] {
+/** Leaves out what is no tally. Null for what is not such a note. */
+function parse(text: string): [string, Tally][] | null {
   try {
     const all = JSON.parse(text) as Readonly<Record<string, Readonly<Record<string, unknown>> | null>>;
     return Object.entries(all).flatMap(([member, entry]): [string, Tally][] => {
@@ -94,7 +95,7 @@ function parse(text: string): [string, Tally][] {
       return [[member, tally]];
     });
   } catch {
-    return [];
+    return null;
   }
 }
 

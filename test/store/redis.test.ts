@@ -38,6 +38,7 @@ async function openOn(url: string, client: Redis | Cluster): Promise<OpenedStore
         if (live !== null) await client.hset(at.live, liveField(key, id), live.slice(0, 1) + text);
       }
     },
+    notesKept: () => client.hlen(keys.notes),
     async aside(kind, key) {
       const hashes = [keys.aside, ...Array.from({ length: SHARDS }, (_, shard) => keys.shard(shard).aside)];
       for (const hash of hashes) {

@@ -117,6 +117,21 @@ test("a file of the first schema is brought up to date, with all that is in it",
   });
 });
 
+test("a note that version 1 removed leaves only its version", async () => {
+  const path = join(scratch.folder(), "taskwatch.db");
+  await (await open(path)).close();
+  edit(
+    path,
+    `DROP TABLE note_floor; DROP TABLE set_aside; PRAGMA user_version = 4;
+     INSERT INTO note VALUES ('credentials/old', NULL, 7), ('webhook/ops', 'x', 3);`,
+  );
+  await closing(await open(path), async ({ notes }) => {
+    expect(await notes.list("")).toEqual([{ name: "webhook/ops", value: "x" }]);
+    expect(await notes.write("credentials/old", "anew", 0)).toBe(true);
+    expect(await notes.read("credentials/old")).toEqual({ value: "anew", version: 8 });
+  });
+});
+
 test("a file that a newer version wrote is refused, and not touched", async () => {
   const path = join(scratch.folder(), "taskwatch.db");
   await (await open(path)).close();

@@ -1,4 +1,4 @@
--- version 5
+-- version 6
 
 CREATE TABLE dead_letter (
   shard INTEGER NOT NULL,
@@ -60,6 +60,10 @@ CREATE TABLE note (
   value TEXT,
   version INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE note_floor (
+  version INTEGER NOT NULL
+) STRICT;
 
 CREATE TABLE origin (
   id TEXT NOT NULL

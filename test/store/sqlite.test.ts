@@ -47,6 +47,10 @@ async function opened(path: string, remove: () => Promise<void>): Promise<Opened
       const where = kind === "instance" ? [shard, key] : [shard, key, id];
       db.prepare(places[kind]).run(text, ...where);
     },
+    async notesKept() {
+      using db = new DatabaseSync(path);
+      return Number(db.prepare("SELECT count(*) AS rows FROM note").get()?.rows);
+    },
     async aside(kind, key) {
       using db = new DatabaseSync(path);
       const row = db.prepare("SELECT content FROM set_aside WHERE kind = ? AND key = ?").get(kind, key);

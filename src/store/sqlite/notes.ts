@@ -3,34 +3,40 @@ import type { Database } from "./database.ts";
 import type { Aside } from "./set-aside.ts";
 
 export function sqliteNotes(db: Database, aside: Aside): Notes {
-  const find = db.prepare<{ value: string | null; version: number }>(
+  const find = db.prepare<{ value: string; version: number }>(
     "SELECT value, version FROM note WHERE name = ?",
   );
   const put = db.prepare(
-    `INSERT INTO note (name, value, version) VALUES (?, ?, 1)
+    `INSERT INTO note (name, value, version) SELECT ?, ?, version + 1 FROM note_floor WHERE true
      ON CONFLICT (name) DO UPDATE SET value = excluded.value, version = version + 1`,
   );
+  const drop = db.prepare("DELETE FROM note WHERE name = ?");
+  const raiseFloor = db.prepare("UPDATE note_floor SET version = max(version, ?)");
   const list = db.prepare<{ name: string; value: string }>(
-    "SELECT name, value FROM note WHERE name >= ? AND value IS NOT NULL ORDER BY name",
+    "SELECT name, value FROM note WHERE name >= ? ORDER BY name",
   );
 
   /** Of what is there now; 0 for nothing. */
-  const versionOf = (name: string): number => {
-    const row = find.get(name);
-    return row === undefined || row.value === null ? 0 : row.version;
-  };
+  const versionOf = (name: string): number => find.get(name)?.version ?? 0;
+
+  /** A note of this name that comes later gets a greater version. */
+  function remove(name: string, version: number): void {
+    drop.run(name);
+    raiseFloor.run(version);
+  }
 
   return {
     async read(name) {
       const row = find.get(name);
-      return row === undefined || row.value === null ? null : { value: row.value, version: row.version };
+      return row === undefined ? null : { value: row.value, version: row.version };
     },
 
     write(name, value, expectVersion) {
       return db.write(() => {
         const version = versionOf(name);
         if (version !== expectVersion) return false;
-        if (version !== 0 || value !== null) put.run(name, value);
+        if (value !== null) put.run(name, value);
+        else if (version !== 0) remove(name, version);
         return true;
       });
     },
@@ -49,7 +55,7 @@ export function sqliteNotes(db: Database, aside: Aside): Notes {
       return db.write(() => {
         if (versionOf(name) !== expectVersion) return false;
         aside.note(name, why);
-        put.run(name, null);
+        remove(name, expectVersion);
         return true;
       });
     },

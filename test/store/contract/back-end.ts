@@ -24,6 +24,8 @@ export interface OpenedStore {
   second(): Promise<Store>;
   /** Writes a text in the place of a record, behind the back of every handle. */
   damage(place: RecordPlace, text: string): Promise<void>;
+  /** Rows or fields of the notes, also of those that were removed. */
+  notesKept(): Promise<number>;
   /** The copy that was kept of a record. */
   aside(kind: string, key: string): Promise<string | undefined>;
   /** Closes every handle and removes what was stored. */

@@ -31,6 +31,22 @@ export function notesContract(use: UseStore): void {
     expect((await store.notes.read("n"))?.value).toBe("anew");
   });
 
+  test("nothing is kept of notes that were removed, and none gets a version again that another had", async () => {
+    const { store, notesKept } = await use();
+    const versions = new Set<number>();
+    for (let round = 0; round < 20; round++) {
+      const name = `credentials/${round % 3}`;
+      expect(await store.notes.write(name, "v", 0)).toBe(true);
+      const { version } = (await store.notes.read(name))!;
+      versions.add(version);
+      if (round % 2 === 0) expect(await store.notes.write(name, null, version)).toBe(true);
+      else expect(await store.notes.setAside(name, version, "no")).toBe(true);
+    }
+    expect(versions.size).toBe(20);
+    // One for all of them.
+    expect(await notesKept()).toBeLessThanOrEqual(1);
+  });
+
   test("of many that write one version at once, over two handles, exactly one wins", async () => {
     const { store, second } = await use();
     const other = await second();

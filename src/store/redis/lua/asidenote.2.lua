@@ -7,5 +7,6 @@ local text = redis.call('HGET', KEYS[1], ARGV[1]) or ''
 local version, has = string.match(text, '^(%d+) ([01])')
 if has ~= '1' or tonumber(version) ~= tonumber(ARGV[2]) then return 0 end
 set_aside(KEYS[2], 'note', ARGV[1], ARGV[3], string.sub(text, #version + 3))
-redis.call('HSET', KEYS[1], ARGV[1], (tonumber(version) + 1) .. ' 0')
+raise_floor(KEYS[1], version)
+redis.call('HDEL', KEYS[1], ARGV[1])
 return 1

@@ -47,3 +47,11 @@ local function lane_of(lanes, ages, events, aside, lane)
   if #rows == 0 then redis.call('HDEL', lanes, lane) else redis.call('HSET', lanes, lane, cjson.encode(rows)) end
   return rows
 end
+
+-- The greatest version of a note that was removed.
+local function floor_of(notes)
+  return tonumber(string.match(redis.call('HGET', notes, '') or '', '^(%d+) ') or 0)
+end
+local function raise_floor(notes, version)
+  redis.call('HSET', notes, '', string.format('%d 0', math.max(floor_of(notes), tonumber(version))))
+end
