@@ -6,6 +6,7 @@ import type { AckArgs } from "./ack.ts";
 import { parseCount, parseRate, parseText, parseTime } from "./arguments.ts";
 import type { CheckArgs } from "./check.ts";
 import type { ConfigArgs } from "./config.ts";
+import type { ReplayArgs } from "./dead-letters.ts";
 import type { ExitCode, Io } from "./io.ts";
 import type { PollArgs } from "./poll.ts";
 import type { SimulateArgs } from "./simulate.ts";
@@ -122,8 +123,12 @@ export function commandLine(io: Io, end: (code: ExitCode) => void): Command {
     letters.command("list").description("shows them").option("--json", "JSON instead of a table"),
     async (options) => (await import("./dead-letters.ts")).listDeadLetters(options, io),
   );
-  on<ConfigArgs>(
-    letters.command("replay [event-id...]").description("delivers them again, same id; without ids all"),
+  on<ReplayArgs>(
+    letters
+      .command("replay [event-id...]")
+      .description("delivers them again, same id; without ids all")
+      .option("--webhook <name>", "only dead letters of this webhook, which need not be configured any more")
+      .option("--to <name>", "to another webhook, after a renaming say; needs ids or --webhook"),
     async (options, [ids]) => (await import("./dead-letters.ts")).replayDeadLetters(ids ?? [], options, io),
   );
   on<ConfigArgs & { readonly all?: boolean }>(

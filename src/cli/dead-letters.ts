@@ -1,3 +1,4 @@
+import type { Config } from "../config/config.ts";
 import { iso } from "../core/data.ts";
 import { UsageError } from "../errors.ts";
 import { systemClock } from "../platform/clock.ts";
@@ -8,6 +9,7 @@ import { type ConfigArgs, mustLoad } from "./config.ts";
 import type { ExitCode, Io } from "./io.ts";
 import { withStore } from "./store.ts";
 import { type Column, renderTable } from "./table.ts";
+import { webhookOf } from "./webhook.ts";
 
 /** Dead letters in memory at once. */
 const PAGE = 500;
@@ -56,30 +58,67 @@ async function* pagesOf(outbox: Outbox): AsyncGenerator<readonly DeadLetter[], v
   }
 }
 
-/** Puts dead letters back, all without ids; the daemon delivers them. */
-export async function replayDeadLetters(ids: readonly string[], args: ConfigArgs, io: Io): Promise<ExitCode> {
+export interface ReplayArgs extends ConfigArgs {
+  /** Only dead letters of this webhook. */
+  readonly webhook?: string;
+  /** The webhook that gets them. */
+  readonly to?: string;
+}
+
+/**
+ * Puts dead letters back, all without ids; the daemon delivers them. Another webhook gets the stored event, with its id
+ * and sequence: its format renders it when it is sent.
+ */
+export async function replayDeadLetters(ids: readonly string[], args: ReplayArgs, io: Io): Promise<ExitCode> {
   const { config } = await mustLoad(args, io);
+  const { webhook: from, to } = args;
+  if (to !== undefined) mustTakeEvents(config, to);
+  if (to !== undefined && ids.length === 0 && from === undefined) {
+    throw new UsageError(
+      "dead-letters replay --to: give ids, or --webhook NAME for all dead letters of that webhook",
+    );
+  }
   return withStore(config, async ({ outbox }) => {
-    const webhooks = await webhooksOf(outbox, ids);
-    const found = await outbox.replay(ids.length === 0 ? null : ids, systemClock.now());
+    const webhooks = to === undefined ? await webhooksOf(outbox, ids, from) : [];
+    const found = await outbox.replay(ids.length === 0 ? null : ids, systemClock.now(), { from, to });
     const configured = new Set(config.webhooks.map(({ name }) => name));
     for (const name of webhooks) {
       if (configured.has(name)) continue;
       io.err(
-        `webhook ${name} is not configured: what is put back for it waits for an hour, then it is dead again`,
+        `webhook ${name} is not configured: what is put back for it waits for an hour, then it is dead again. To send it to another webhook: dms-taskwatch dead-letters replay --webhook ${name} --to NAME`,
       );
     }
-    return told(io, ids, found, "put back for delivery");
+    return told(
+      io,
+      ids,
+      found,
+      to === undefined ? "put back for delivery" : `put back for delivery to ${to}`,
+    );
   });
 }
 
-/** Of these letters, or of all without ids. */
-async function webhooksOf(outbox: Outbox, ids: readonly string[]): Promise<ReadonlySet<string>> {
+/** Throws `UsageError` for a webhook that is not configured, or takes no events. */
+function mustTakeEvents(config: Config, name: string): void {
+  if (webhookOf(config, name).format === "alertmanager") {
+    throw new UsageError(
+      `dead-letters replay --to: webhook ${name} has format alertmanager, which takes no events. Give another webhook`,
+    );
+  }
+}
+
+/** Webhooks of these letters, or of all without ids. */
+async function webhooksOf(
+  outbox: Outbox,
+  ids: readonly string[],
+  from: string | undefined,
+): Promise<ReadonlySet<string>> {
   const wanted = new Set(ids);
   const webhooks = new Set<string>();
   for await (const letters of pagesOf(outbox)) {
-    for (const { eventId, webhook } of letters)
+    for (const { eventId, webhook } of letters) {
+      if (from !== undefined && webhook !== from) continue;
       if (ids.length === 0 || wanted.has(eventId)) webhooks.add(webhook);
+    }
   }
   return webhooks;
 }

@@ -69,7 +69,8 @@ export async function liftWebhook(name: string, args: ConfigArgs, io: Io): Promi
   return 0;
 }
 
-function webhookOf({ webhooks }: Config, name: string): WebhookConfig {
+/** The configured webhook of this name. Throws `UsageError` with the names that there are. */
+export function webhookOf({ webhooks }: Config, name: string): WebhookConfig {
   const found = webhooks.find((webhook) => webhook.name === name);
   if (found) return found;
   const names = webhooks.map((webhook) => webhook.name);

@@ -197,8 +197,9 @@ export interface Outbox {
    * Puts dead letters back as due deliveries, same id, same body, no attempts; all when `ids` is null. They go
    * by a lane beside their old one, in their old order, so they neither wait for its later events nor hold
    * them up. Advances the generation of the shards, which tells their owners. Returns the ids that it found.
+   * Another webhook gets the event once, however many of its deliveries or dead letters that webhook has.
    */
-  replay(ids: readonly string[] | null, now: number): Promise<readonly string[]>;
+  replay(ids: readonly string[] | null, now: number, route?: ReplayRoute): Promise<readonly string[]>;
   drop(ids: readonly string[] | null): Promise<readonly string[]>;
   /**
    * Prunes events older than `eventsBefore`, and each webhook's dead letters older than its time in
@@ -220,6 +221,13 @@ export interface OutboxCount {
   /** The least `since` of what is pending; null when nothing is. */
   readonly oldestAt: number | null;
   readonly dead: number;
+}
+
+export interface ReplayRoute {
+  /** Only dead letters of this webhook; absent for all. */
+  readonly from?: string | undefined;
+  /** The webhook that gets them; absent for the one that they were for. */
+  readonly to?: string | undefined;
 }
 
 export interface DeadLetterQuery {

@@ -7,6 +7,7 @@ import type {
   Notes,
   Outbox,
   OutboxCount,
+  ReplayRoute,
   Settlement,
 } from "../../src/ports/store.ts";
 
@@ -168,11 +169,18 @@ export class MemoryOutbox implements Outbox {
     return { letters: [...this.dead], next: null };
   }
 
-  async replay(ids: readonly string[] | null, now: number): Promise<readonly string[]> {
-    const found = this.dead.filter(({ eventId }) => ids === null || ids.includes(eventId));
+  async replay(
+    ids: readonly string[] | null,
+    now: number,
+    { from, to }: ReplayRoute = {},
+  ): Promise<readonly string[]> {
+    const found = this.dead.filter(
+      ({ eventId, webhook }) =>
+        (ids === null || ids.includes(eventId)) && (from === undefined || webhook === from),
+    );
     this.dead = this.dead.filter((letter) => !found.includes(letter));
     for (const { webhook, eventId, type, body } of found)
-      this.put(0, [webhook], { lane: eventId, id: eventId, type, body }, now);
+      this.put(0, [to ?? webhook], { lane: eventId, id: eventId, type, body }, now);
     return found.map(({ eventId }) => eventId);
   }
 

@@ -153,10 +153,13 @@ export function redisOutbox(
   /** Gives the wanted letters to a script, some at a time; the ids of those that were there. */
   async function take(
     ids: readonly string[] | null,
+    from: string | undefined,
     script: (shard: number, webhook: string, seqs: readonly number[]) => Promise<readonly string[]>,
   ): Promise<readonly string[]> {
     const wanted = ids === null ? null : new Set(ids);
-    const letters = (await allLetters()).filter(({ eventId }) => wanted?.has(eventId) ?? true);
+    const letters = (await allLetters())
+      .filter(({ webhook }) => from === undefined || webhook === from)
+      .filter(({ eventId }) => wanted?.has(eventId) ?? true);
     const found = new Set<string>();
     for (const group of Map.groupBy(letters, ({ shard, webhook }) => `${shard} ${webhook}`).values()) {
       for (let start = 0; start < group.length; start += BATCH) {
@@ -263,22 +266,22 @@ export function redisOutbox(
       return { letters: found, next: last === undefined ? null : letterCursor(placeOf(last)) };
     },
 
-    replay: (ids, now) =>
-      take(ids, async (shard, webhook, seqs) => {
+    replay: (ids, now, { from, to: other } = {}) =>
+      take(ids, from, async (shard, webhook, seqs) => {
         const at = keys.shard(shard);
-        const args = [Math.floor(now), ...seqs];
+        const to = other ?? webhook;
         return (await run(
           "replay",
           [
-            ...[at.meta, at.lanes(webhook), at.due(webhook), at.dead(webhook), at.ages(webhook)],
-            ...[at.events, at.aside],
+            ...[at.meta, at.dead(webhook), at.uses, at.hooks],
+            ...[at.lanes(to), at.due(to), at.dead(to), at.ages(to), at.events, at.aside],
           ],
-          args,
+          [Math.floor(now), to, ...seqs],
         )) as string[];
       }),
 
     drop: (ids) =>
-      take(ids, async (shard, webhook, seqs) => {
+      take(ids, undefined, async (shard, webhook, seqs) => {
         const taken = await dropSeqs(null, shard, webhook, seqs);
         return taken === -1 ? [] : taken;
       }),

@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import type { DeadLetter, DeadLetterPage, DeadLetterQuery, Outbox } from "../../ports/store.ts";
 import { letterCursor, letterPlace } from "../letter-place.ts";
 import type { Database } from "./database.ts";
-import { type EventWriter, replayLane } from "./events.ts";
+import type { EventWriter } from "./events.ts";
 import type { ShardRows } from "./leases.ts";
 
 /** Dead letters that one transaction takes: the loop must not stand still for a command over all of them. */
@@ -34,9 +34,16 @@ export function deadLetterBox(db: Database, rows: ShardRows, events: EventWriter
   const remove = db.prepare("DELETE FROM dead_letter WHERE shard = ? AND webhook = ? AND seq = ?");
 
   /** Removes the wanted letters, some per transaction, and does `then` with each in the same transaction. */
-  async function take(ids: readonly string[] | null, then: (letter: LetterRow) => void): Promise<string[]> {
+  async function take(
+    ids: readonly string[] | null,
+    from: string | undefined,
+    then: (letter: LetterRow) => void,
+  ): Promise<string[]> {
     const wanted = ids === null ? null : new Set(ids);
-    const letters = db.read(() => all.all()).filter(({ eventId }) => wanted?.has(eventId) ?? true);
+    const letters = db
+      .read(() => all.all())
+      .filter(({ webhook }) => from === undefined || webhook === from)
+      .filter(({ eventId }) => wanted?.has(eventId) ?? true);
     const found = new Set<string>();
     for (let start = 0; start < letters.length; start += BATCH) {
       const taken = await db.write(() =>
@@ -63,16 +70,16 @@ export function deadLetterBox(db: Database, rows: ShardRows, events: EventWriter
       };
     },
 
-    replay(ids, now) {
-      return take(ids, ({ shard, webhook, lane, seq }) => {
-        events.enqueue(shard, webhook, replayLane(lane), seq, now);
+    replay(ids, now, { from, to } = {}) {
+      return take(ids, from, ({ shard, webhook, lane, seq }) => {
+        events.replay(shard, to ?? webhook, lane, seq, now);
         // The owner learns from the generation that there is something to deliver.
         rows.advance(shard);
       });
     },
 
     drop(ids) {
-      return take(ids, ({ seq }) => events.need(seq, -1));
+      return take(ids, undefined, ({ seq }) => events.need(seq, -1));
     },
   };
 }

@@ -3,7 +3,8 @@ import type { Database } from "./database.ts";
 
 /** A replayed dead letter goes by a lane of its own, so that it neither waits for the task's later events nor holds them up. */
 const REPLAY = "replay:";
-export const replayLane = (lane: string): string => (lane.startsWith(REPLAY) ? lane : REPLAY + lane);
+const replayLane = (lane: string): string => REPLAY + ownLane(lane);
+const ownLane = (lane: string): string => (lane.startsWith(REPLAY) ? lane.slice(REPLAY.length) : lane);
 
 /** Due at once, whatever the clock says. */
 const NEVER_TRIED = 0;
@@ -11,8 +12,11 @@ const NEVER_TRIED = 0;
 /** Events and what still needs them. All of it runs inside a transaction of the caller. */
 export interface EventWriter {
   put(shard: number, instance: string, events: readonly EventWrite[]): void;
-  /** Puts one delivery at its place in a lane; the first one of a lane is its head. */
-  enqueue(shard: number, webhook: string, lane: string, seq: number, since: number): void;
+  /**
+   * Makes a delivery of a dead letter that was just removed, by the lane beside its old one. Where the webhook has the
+   * event already, it gets it once.
+   */
+  replay(shard: number, webhook: string, lane: string, seq: number, since: number): void;
   /** `change` deliveries or dead letters more need the event. */
   need(seq: number, change: number): void;
 }
@@ -35,6 +39,7 @@ export function sqliteEvents(db: Database): EventWriter {
      SELECT ?1, ?2, ?3, ?4, iif(EXISTS (SELECT 1 FROM delivery WHERE shard = ?1 AND webhook = ?2 AND lane = ?3), NULL, ?5), 0, ?6`,
   );
 
+  /** Puts one delivery at its place in a lane; the first one of a lane is its head. */
   function enqueue(shard: number, webhook: string, lane: string, seq: number, since: number): void {
     insertDelivery.run(shard, webhook, lane, seq, NEVER_TRIED, Math.floor(since));
   }
@@ -72,7 +77,16 @@ export function sqliteEvents(db: Database): EventWriter {
     put(shard, instance, events) {
       for (const write of events) putOne(shard, instance, write);
     },
-    enqueue,
+    replay(shard, webhook, lane, seq, since) {
+      const own = ownLane(lane);
+      const beside = replayLane(lane);
+      if (isPending.get(shard, webhook, own, beside, seq) !== undefined) {
+        use.run(-1, seq);
+        return;
+      }
+      use.run(-Number(removeDead.run(shard, webhook, seq).changes), seq);
+      enqueue(shard, webhook, beside, seq, since);
+    },
     need(seq, change) {
       use.run(change, seq);
     },

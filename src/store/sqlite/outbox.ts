@@ -104,7 +104,7 @@ export function sqliteOutbox(db: Database, rows: ShardRows, events: EventWriter,
     },
 
     deadLetters: async (query) => dead.list(query),
-    replay: (ids, now) => dead.replay(ids, now),
+    replay: (ids, now, route) => dead.replay(ids, now, route),
     drop: (ids) => dead.drop(ids),
 
     prune(lease, eventsBefore, deadBefore, removedBefore) {

@@ -1,4 +1,5 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
+import type { Lease, Store } from "../../../src/ports/store.ts";
 import {
   claimIds,
   dead,
@@ -105,6 +106,78 @@ export function deadLettersContract(use: UseStore): void {
     expect(await claimIds(store, lease)).toEqual(["evt_1"]);
     expect(await claimIds(store, lease, T0, { webhook: "chat" })).toEqual(["evt_1"]);
     expect((await deadLetters(store)).map(({ eventId }) => eventId)).toEqual(["evt_2"]);
+  });
+
+  describe("replayed to another webhook", () => {
+    async function deadFor(store: Store, lease: Lease, webhook: string, ...ids: readonly string[]) {
+      await put(store, lease, ...ids.map((id) => event(id, { webhooks: [webhook] })));
+      for (const id of ids) {
+        await claimIds(store, lease, T0, { webhook });
+        await settle(store, lease, id, dead, { webhook });
+      }
+    }
+
+    test("they are its deliveries, same id, same body, in their old order, and its name is counted", async () => {
+      const { store, second } = await use();
+      const lease = await leaseOf(store);
+      await deadFor(store, lease, "old", "evt_1", "evt_2");
+      await deadFor(store, lease, "other", "evt_3");
+      const route = { from: "old", to: "new" };
+      expect(new Set(await (await second()).outbox.replay(null, T0 + 9, route))).toEqual(
+        new Set(["evt_1", "evt_2"]),
+      );
+      expect(await store.outbox.counts(1)).toEqual([
+        { webhook: "new", pending: 2, oldestAt: T0 + 9, dead: 0 },
+        { webhook: "other", pending: 0, oldestAt: null, dead: 1 },
+      ]);
+      for (const id of ["evt_1", "evt_2"]) {
+        const claim = await store.outbox.claim(lease, "new", 10, T0);
+        if (claim === "fenced") throw new Error("fenced");
+        expect(claim.deliveries).toMatchObject([
+          { webhook: "new", eventId: id, body: `{"id":"${id}"}`, attempts: 0 },
+        ]);
+        await store.outbox.settle(lease, "new", claim.deliveries, delivered, T0);
+      }
+      expect(await store.outbox.replay(["evt_3"], T0, { from: "old", to: "new" })).toEqual([]);
+    });
+
+    for (const { what, prepare } of [
+      { what: "waits for it", prepare: async () => undefined },
+      {
+        what: "is a dead letter of it",
+        prepare: async (store: Store, lease: Lease) => {
+          await claimIds(store, lease, T0, { webhook: "new" });
+          await settle(store, lease, "evt_1", dead, { webhook: "new" });
+        },
+      },
+      {
+        what: "waits for it after a replay",
+        prepare: async (store: Store, lease: Lease) => {
+          await claimIds(store, lease, T0, { webhook: "new" });
+          await settle(store, lease, "evt_1", dead, { webhook: "new" });
+          await store.outbox.replay(null, T0, { from: "new" });
+        },
+      },
+    ]) {
+      test(`one that ${what} already is delivered once, and nothing of it is left`, async () => {
+        const { store } = await use();
+        const lease = await leaseOf(store);
+        await put(store, lease, event("evt_1", { webhooks: ["old", "new"] }));
+        await claimIds(store, lease, T0, { webhook: "old" });
+        await settle(store, lease, "evt_1", dead, { webhook: "old" });
+        await prepare(store, lease);
+        expect(await store.outbox.replay(["evt_1"], T0, { to: "new" })).toEqual(["evt_1"]);
+        expect(await store.outbox.counts(1)).toMatchObject([{ webhook: "new", pending: 1, dead: 0 }]);
+        const claim = await store.outbox.claim(lease, "new", 10, T0);
+        if (claim === "fenced") throw new Error("fenced");
+        expect(claim.deliveries.map(({ eventId }) => eventId)).toEqual(["evt_1"]);
+        await store.outbox.settle(lease, "new", claim.deliveries, delivered, T0);
+        expect(await store.outbox.counts(1)).toEqual([]);
+        // Nothing needs the event any more, so it is pruned.
+        await store.outbox.prune(lease, Number.MAX_SAFE_INTEGER, new Map(), 0);
+        expect((await store.reader.newestEvents(9)).events).toEqual([]);
+      });
+    }
   });
 
   test("a dropped dead letter is gone", async () => {
