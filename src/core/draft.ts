@@ -75,8 +75,8 @@ export const current = (draft: Draft, task: TaskState): TaskState => draft.edits
 
 /** Every task as this decision has it so far, the new ones last. */
 export function* tasksOf(draft: Draft): Generator<TaskState> {
-  for (const [id, task] of draft.state.tasks) yield draft.edits.get(id) ?? task;
-  for (const [id, task] of draft.edits) if (!draft.state.tasks.has(id)) yield task;
+  for (const task of draft.state.tasks.values()) yield draft.edits.get(task.id) ?? task;
+  for (const task of draft.edits.values()) if (!draft.state.tasks.has(task.id)) yield task;
 }
 
 interface Telling {

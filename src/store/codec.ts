@@ -52,10 +52,7 @@ export function taskFlags(task: TaskState): number {
   );
 }
 
-export function encodeTask(task: TaskState): string {
-  const { id: _outside, ...fields } = task;
-  return compact(fields);
-}
+export const encodeTask = (task: TaskState): string => compact(task, "id");
 
 export function decodeTask(id: string, text: string): TaskState {
   return decode(text, (fields) => ({
@@ -85,10 +82,8 @@ export interface RecordTimes {
   readonly lastSweepAt: number | null;
 }
 
-export function encodeRecord(record: InstanceRecord): string {
-  const { lastCompleteAt: _complete, lastSweepAt: _sweep, ...fields } = record;
-  return compact({ ...fields, removals: fields.removals || null });
-}
+export const encodeRecord = (record: InstanceRecord): string =>
+  compact(record, "lastCompleteAt", "lastSweepAt", record.removals === 0 ? "removals" : "");
 
 export function decodeRecord(text: string, times: RecordTimes): InstanceRecord {
   return decode(text, (fields) => ({
@@ -112,16 +107,21 @@ export function decodeRecord(text: string, times: RecordTimes): InstanceRecord {
 
 type Fields = Readonly<Record<string, unknown>>;
 
-function compact(fields: object): string {
-  const kept: [string, unknown][] = [["v", VERSION]];
-  for (const [key, value] of Object.entries(fields)) if (!isDefault(value)) kept.push([key, value]);
-  return JSON.stringify(Object.fromEntries(kept));
+/** Runs for every task and record that is written: no arrays of entries here. */
+function compact(fields: object, ...outside: readonly string[]): string {
+  const kept: Record<string, unknown> = { v: VERSION };
+  for (const key in fields) {
+    const value = (fields as Fields)[key];
+    if (!isDefault(value) && !outside.includes(key)) kept[key] = value;
+  }
+  return JSON.stringify(kept);
 }
 
 function isDefault(value: unknown): boolean {
   if (value === null || value === false) return true;
   if (typeof value !== "object") return false;
-  return Object.keys(value).length === 0;
+  for (const _ in value) return false;
+  return true;
 }
 
 /** What of a record can be told although the whole cannot be read: it was written by a newer version, say. */

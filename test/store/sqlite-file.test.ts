@@ -300,7 +300,7 @@ test.runIf(canMount)(
 );
 
 test("a database that may not grow fails all writes of the turn and keeps none of them", async () => {
-  const db = new Database(join(scratch.folder(), "small.db"));
+  const db = new Database(join(scratch.folder(), "small.db"), systemClock);
   db.configure();
   db.exec("CREATE TABLE t (a TEXT)");
   db.exec("PRAGMA max_page_count = 8");
@@ -320,8 +320,43 @@ test("a database that may not grow fails all writes of the turn and keeps none o
   db.close();
 });
 
+test("after a transaction that took long, what comes within as long a pause shares the next one", async () => {
+  let time = 0;
+  const pauses: { readonly ms: number; readonly end: () => void }[] = [];
+  const clock = {
+    ...systemClock,
+    monotonic: () => time,
+    after: (ms: number, end: () => void) => {
+      pauses.push({ ms, end });
+      return () => {};
+    },
+  };
+  const db = new Database(":memory:", clock);
+  const done: string[] = [];
+  const write = async (name: string, took = 0) => {
+    await db.write(() => {
+      time += took;
+    });
+    done.push(name);
+  };
+  await Promise.all([write("first", 20), write("beside it", 5)]);
+  expect(pauses).toEqual([]);
+  const later = [write("second"), write("third")];
+  expect(pauses.map(({ ms }) => ms)).toEqual([25]);
+  await new Promise(setImmediate);
+  expect(done).toEqual(["first", "beside it"]);
+  time += 25;
+  pauses[0]?.end();
+  await Promise.all(later);
+  expect(done).toEqual(["first", "beside it", "second", "third"]);
+  // It took no time, so the next one need not wait.
+  await write("fourth");
+  expect(pauses.length).toBe(1);
+  db.close();
+});
+
 test("a write that is wrong in itself fails alone", async () => {
-  const db = new Database(":memory:");
+  const db = new Database(":memory:", systemClock);
   db.exec("CREATE TABLE t (a INTEGER NOT NULL) STRICT");
   const insert = db.prepare("INSERT INTO t VALUES (?)");
   const results = await Promise.allSettled([

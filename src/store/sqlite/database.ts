@@ -1,5 +1,6 @@
 import { DatabaseSync, type SQLInputValue } from "node:sqlite";
 import { StoreError } from "../../errors.ts";
+import type { Clock } from "../../ports/clock.ts";
 import { storeError } from "./errors.ts";
 
 /** How long a statement waits, and with it the process, while a command beside the daemon writes. */
@@ -17,6 +18,9 @@ export interface Statement<Row> {
   run(...values: SQLInputValue[]): { changes: number | bigint; lastInsertRowid: number | bigint };
 }
 
+/** A wait for a command that writes beside the daemon says nothing about the disk. */
+const LONGEST_PAUSE_MS = 100;
+
 interface Job {
   run(): void;
   done(): void;
@@ -24,17 +28,23 @@ interface Job {
 }
 
 /**
- * One connection. Writes of the same turn of the event loop go into one transaction, so that they share one
- * wait for the disk: each is durable when its promise resolves, and all keep the order of their calls.
+ * One connection. Writes that come close together go into one transaction, so that they share one wait for the
+ * disk: each is durable when its promise resolves, and all keep the order of their calls. A transaction holds the
+ * event loop; the next one begins after as long a pause as it took, so that a slow disk costs at most half of the time,
+ * and the slower it is, the more writes share a wait.
  */
 export class Database {
   readonly path: string;
   readonly #db: DatabaseSync;
+  readonly #clock: Clock;
   #queue: Job[] = [];
+  /** When the next transaction of queued writes may begin, by the monotonic clock. */
+  #pauseUntil = 0;
 
   /** Throws StoreError. */
-  constructor(path: string) {
+  constructor(path: string, clock: Clock) {
     this.path = path;
+    this.#clock = clock;
     this.#db = this.#guard(() => new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS }));
   }
 
@@ -89,8 +99,14 @@ export class Database {
         done: () => resolve(result),
         fail: reject,
       };
-      if (this.#queue.push(job) === 1) setImmediate(() => this.flush());
+      if (this.#queue.push(job) === 1) this.#flushSoon();
     });
+  }
+
+  #flushSoon(): void {
+    const pause = this.#pauseUntil - this.#clock.monotonic();
+    if (pause > 0) this.#clock.after(pause, () => this.flush());
+    else setImmediate(() => this.flush());
   }
 
   /** One transaction now. */
@@ -112,7 +128,11 @@ export class Database {
   flush(): void {
     const jobs = this.#queue;
     this.#queue = [];
-    if (jobs.length > 0) this.#runTogether(jobs);
+    if (jobs.length === 0) return;
+    const from = this.#clock.monotonic();
+    this.#runTogether(jobs);
+    const end = this.#clock.monotonic();
+    this.#pauseUntil = end + Math.min(end - from, LONGEST_PAUSE_MS);
   }
 
   /** Writes what is queued, then closes. */

@@ -26,7 +26,8 @@ export function sqliteEvents(db: Database): EventWriter {
     "SELECT seq, uses FROM event WHERE task_id = ? AND id = ?",
   );
   const insert = db.prepare(
-    "INSERT INTO event (shard, instance, task_id, id, type, time, uses, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    `INSERT INTO event (shard, instance, task_id, id, type, time, uses, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+     ON CONFLICT (task_id, id) DO NOTHING`,
   );
   const remove = db.prepare("DELETE FROM event WHERE seq = ?");
   const use = db.prepare("UPDATE event SET uses = uses + ? WHERE seq = ?");
@@ -48,29 +49,25 @@ export function sqliteEvents(db: Database): EventWriter {
     const taskId = event.data.task?.id ?? "";
     const webhooks = new Set(event.webhooks);
     const time = Math.floor(event.time);
-    const known = find.get(taskId, event.id);
+    const add = () => insert.run(shard, instance, taskId, event.id, event.type, time, webhooks.size, body);
+    let added = add();
+    // Nearly every event is new: only one that is not is looked for.
+    const known = added.changes === 0 ? find.get(taskId, event.id) : undefined;
     if (known !== undefined && known.uses > 0) {
-      let added = 0;
+      let more = 0;
       for (const webhook of webhooks) {
         if (isPending.get(shard, webhook, lane, replayLane(lane), known.seq) !== undefined) continue;
-        added += 1 - Number(removeDead.run(shard, webhook, known.seq).changes);
+        more += 1 - Number(removeDead.run(shard, webhook, known.seq).changes);
         enqueue(shard, webhook, lane, known.seq, time);
       }
-      use.run(added, known.seq);
+      use.run(more, known.seq);
       return;
     }
-    if (known !== undefined) remove.run(known.seq);
-    const { lastInsertRowid } = insert.run(
-      shard,
-      instance,
-      taskId,
-      event.id,
-      event.type,
-      time,
-      webhooks.size,
-      body,
-    );
-    for (const webhook of webhooks) enqueue(shard, webhook, lane, Number(lastInsertRowid), time);
+    if (known !== undefined) {
+      remove.run(known.seq);
+      added = add();
+    }
+    for (const webhook of webhooks) enqueue(shard, webhook, lane, Number(added.lastInsertRowid), time);
   }
 
   return {

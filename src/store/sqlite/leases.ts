@@ -12,11 +12,15 @@ interface ShardRow {
 export class ShardRows {
   readonly #find: Statement<ShardRow>;
   readonly #advance: Statement<{ generation: number }>;
+  readonly #advanceHeld: Statement<{ generation: number }>;
 
   constructor(db: Database) {
     this.#find = db.prepare<ShardRow>("SELECT owner, fence, generation FROM shard WHERE shard = ?");
     this.#advance = db.prepare<{ generation: number }>(
       "UPDATE shard SET generation = generation + 1 WHERE shard = ? RETURNING generation",
+    );
+    this.#advanceHeld = db.prepare<{ generation: number }>(
+      "UPDATE shard SET generation = generation + 1 WHERE shard = ? AND owner = ? AND fence = ? RETURNING generation",
     );
   }
 
@@ -25,14 +29,20 @@ export class ShardRows {
     return this.#find.get(shard)?.generation ?? null;
   }
 
-  /** Every write asks this inside its transaction. */
+  /** Every write asks this, or `advanceHeld`, inside its transaction. */
   holds(lease: Lease): boolean {
     const row = this.#find.get(lease.shard);
     return row !== undefined && row.owner === lease.owner && row.fence === lease.fence;
   }
 
-  advance(shard: number): number {
-    return this.#advance.get(shard)?.generation ?? 0;
+  /** Counts one more commit and returns the new generation; null for a shard that the store does not have. */
+  advance(shard: number): number | null {
+    return this.#advance.get(shard)?.generation ?? null;
+  }
+
+  /** The same, and null also for a lease that does not hold any more. */
+  advanceHeld({ shard, owner, fence }: Lease): number | null {
+    return this.#advanceHeld.get(shard, owner, fence)?.generation ?? null;
   }
 }
 

@@ -16,6 +16,9 @@ export function sqliteState(db: Database, rows: ShardRows, events: EventWriter, 
   const instance = db.prepare<InstanceRow>(
     "SELECT key, revision, last_complete_at, last_sweep_at, record FROM instance WHERE shard = ? AND key = ?",
   );
+  const revision = db.prepare<{ revision: number }>(
+    "SELECT revision FROM instance WHERE shard = ? AND key = ?",
+  );
   const liveTasks = db.prepare<TaskRow>("SELECT instance, id, state FROM task WHERE shard = ? AND flags > 0");
   const tasks = db.prepare<TaskRow>("SELECT instance, id, state FROM task WHERE shard = ? AND instance = ?");
   const names = db.prepare<NameRow>("SELECT project_id, name, executed, sketch FROM name WHERE shard = ?");
@@ -82,17 +85,22 @@ export function sqliteState(db: Database, rows: ShardRows, events: EventWriter, 
 
     async commit(lease, batch) {
       const encoded = encodeBatch(batch);
+      const { shard, key } = batch;
       return db.write(() => {
-        if (lease === null) {
-          if (rows.generation(batch.shard) === null) throw unknownShard(db, batch.shard);
-        } else if (lease.shard !== batch.shard || !rows.holds(lease)) {
+        if (lease !== null && lease.shard !== shard) return { kind: "fenced" };
+        const known = revision.get(shard, key)?.revision ?? 0;
+        // What is refused changes nothing, and so it must not count as a commit either.
+        if (known !== batch.expectRevision) {
+          return { kind: lease === null || rows.holds(lease) ? "stale" : "fenced" };
+        }
+        const generation = lease === null ? rows.advance(shard) : rows.advanceHeld(lease);
+        if (generation === null) {
+          if (lease === null) throw unknownShard(db, shard);
           return { kind: "fenced" };
         }
-        const known = instance.get(batch.shard, batch.key)?.revision ?? 0;
-        if (known !== batch.expectRevision) return { kind: "stale" };
         write(batch, encoded);
-        events.put(batch.shard, batch.key, batch.events);
-        return { kind: "ok", generation: rows.advance(batch.shard) };
+        events.put(shard, key, batch.events);
+        return { kind: "ok", generation };
       });
     },
 

@@ -34,7 +34,7 @@ export async function openSqlite(path: string, options: SqliteOptions): Promise<
   const unlock = options.exclusive && isFile ? takeLock(place) : null;
   let db: Database | undefined;
   try {
-    db = openDatabase(place, isFile);
+    db = openDatabase(place, isFile, options.clock);
     prepareSchema(db, isFile && !options.exclusive);
     prepareShards(db, options.shards);
     return storeOn(db, options, unlock);
@@ -45,9 +45,9 @@ export async function openSqlite(path: string, options: SqliteOptions): Promise<
   }
 }
 
-function openDatabase(path: string, isFile: boolean): Database {
+function openDatabase(path: string, isFile: boolean, clock: Clock): Database {
   try {
-    const db = new Database(path);
+    const db = new Database(path, clock);
     schemaVersion(db);
     db.configure();
     return db;
