@@ -77,6 +77,8 @@ test("one record that cannot be read costs itself alone: the rest is polled, and
   expect(scrape.value("taskwatch_shards_owned")).toBe(16);
   // The task of the lost record is known all along.
   expect(scrape.sum("dms_task_failures_open")).toBe(1);
+  // Nothing is told that was told before.
+  expect(scrape.sum("taskwatch_events_total")).toBe(0);
   expect((await fetch(`${app.url}/readyz`)).status).toBe(200);
   const status = (await (await fetch(`${app.url}/api/v1/status`)).json()) as { store: unknown };
   expect(status.store).toEqual({ kind: "sqlite", up: true, unreadable_records: 2 });
