@@ -10,8 +10,8 @@ test("within 40 seconds the demo shows tasks that succeed, one that fails and on
   const promise = [
     /instances discovered/,
     /task transition .*\(status EXECUTING -> SUCCESS\)/,
-    /task is stuck +billing \/ restartInstance/,
-    /task transition +orders \/ changeRetentionPolicy +\(status EXECUTING -> FAILED\)/,
+    /task stuck +billing \/ restartInstance/,
+    /task failed +orders \/ changeRetentionPolicy +\(status EXECUTING -> FAILED\)/,
     /webhook received, signature good: task\.stuck +billing \/ restartInstance/,
     /webhook received, signature good: task\.failed +orders \/ changeRetentionPolicy/,
   ];

@@ -70,7 +70,7 @@ test("a network that resets, swallows and cuts everything costs two events, and 
       loud()
         .slice(before)
         .map(({ msg }) => msg),
-    ).toEqual(["project is unreachable"]);
+    ).toEqual(["project unreachable"]);
     network.restore();
     await passUntil(
       clock,

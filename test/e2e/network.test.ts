@@ -123,7 +123,7 @@ test("every kind of trouble has its reason in the metrics, one event after three
     expect(Date.parse(data.since ?? "")).toBeGreaterThanOrEqual(began);
   }
   // Said once in the log, however long it lasts.
-  expect(app.log.of("instance is unreachable")).toHaveLength(causes.size);
+  expect(app.log.of("instance unreachable")).toHaveLength(causes.size);
   expect(inbox.ofType("project.unreachable")).toEqual([]);
 
   simulator.control.clearFaults();
@@ -189,8 +189,8 @@ test("a project whose endpoint is away is told once, not once for each instance,
     "project.unreachable",
     "task.failed",
   ]);
-  expect(app.log.of("instance is unreachable")).toEqual([]);
-  expect(app.log.of("project is unreachable")).toHaveLength(1);
+  expect(app.log.of("instance unreachable")).toEqual([]);
+  expect(app.log.of("project unreachable")).toHaveLength(1);
 });
 
 test("a restart while a project is away invents no recovery of it", async () => {

@@ -37,14 +37,18 @@ function told(...events: readonly RuntimeEvent[]): readonly string[] {
 }
 
 test.each<[string, Fact]>([
-  ["task transition", transition()],
+  ["info: task transition", transition({ status: "SUCCESS" })],
+  ["warn: task failed", transition({ status: "FAILED" })],
   [
-    "task is stuck",
+    "warn: task stuck",
     { kind: "verdict", taskId: "t", taskName: "n", verdict: "running_too_long", reason: "r" },
   ],
-  ["task recovered", { kind: "recovered", taskId: "t", taskName: "n", resolution: "ended", reason: "r" }],
-])("one info line: %s", (message, fact) => {
-  expect(told(factOf(fact))).toEqual([`info: ${message}`]);
+  [
+    "info: task recovered",
+    { kind: "recovered", taskId: "t", taskName: "n", resolution: "ended", reason: "r" },
+  ],
+])("one line: %s", (line, fact) => {
+  expect(told(factOf(fact))).toEqual([line]);
 });
 
 test("a transition says what, where, from which status and why", () => {
@@ -52,7 +56,7 @@ test("a transition says what, where, from which status and why", () => {
   recorder.emit(factOf(transition()));
   expect(lines()).toEqual([
     {
-      level: "info",
+      level: "warn",
       time: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
       component: "task",
       project: "prod",
@@ -65,7 +69,7 @@ test("a transition says what, where, from which status and why", () => {
       status: "FAILED",
       duration_seconds: 312.4,
       delay_seconds: 2.5,
-      msg: "task transition",
+      msg: "task failed",
     },
   ]);
 });
@@ -193,7 +197,7 @@ test("an instance that stays down is said once, and counted when it comes back",
   }
   const above = lines().filter((line) => line.level !== "debug");
   expect(above.map((line) => [line.level, line.msg, line.failed_polls])).toEqual([
-    ["warn", "instance is unreachable", 3],
+    ["warn", "instance unreachable", 3],
     ["info", "instance is reachable again", 5],
   ]);
   expect(above[1]).toMatchObject({ down_seconds: 300, instance_id: "6ec6" });
@@ -208,7 +212,7 @@ test("a project that is down is one line, and none for its instances", () => {
       { kind: "project.down", project: "prod", cause: "timeout", instances: 2 },
       { kind: "project.up", project: "prod", downSeconds: 60 },
     ),
-  ).toEqual(["warn: project is unreachable", "info: project is reachable again"]);
+  ).toEqual(["warn: project unreachable", "info: project is reachable again"]);
 });
 
 test("what stays broken is said once: credentials, the store, discovery, throttling", () => {
@@ -334,7 +338,7 @@ test("shards are one line when what is held changes", () => {
   ]);
 });
 
-test("log and counters tell the same: as many info lines as transitions counted", async () => {
+test("log and counters tell the same: as many lines as transitions counted", async () => {
   const { recorder, lines, text } = scene();
   for (const status of ["EXECUTING", "FAILED", "FAILED", "SUCCESS"]) {
     recorder.emit(factOf(transition({ status, durationSeconds: 5, delaySeconds: 1 })));
@@ -342,7 +346,7 @@ test("log and counters tell the same: as many info lines as transitions counted"
   const output = await text();
   const sum = (name: string) =>
     samplesOf(output, name).reduce((total, line) => total + Number(line.split(" ").at(-1)), 0);
-  expect(lines().filter((line) => line.msg === "task transition")).toHaveLength(4);
+  expect(lines().filter(({ msg }) => msg === "task transition" || msg === "task failed")).toHaveLength(4);
   expect(sum("dms_task_transitions_total")).toBe(4);
   expect(sum("dms_task_duration_seconds_count")).toBe(4);
   expect(sum("taskwatch_detection_delay_seconds_count")).toBe(4);

@@ -44,7 +44,7 @@ export function pollLines(log: Log, lasting: Lasting): Handlers<Kinds> {
       const known = down.has(keyOf(event));
       if (!known) down.set(keyOf(event), { failedPolls });
       if (known || downProjects.has(project)) logger.debug(fields, "instance is still unreachable");
-      else logger.warn(fields, "instance is unreachable");
+      else logger.warn(fields, "instance unreachable");
     },
     "instance.up": (event) => {
       const known = down.get(keyOf(event));
@@ -72,7 +72,7 @@ export function pollLines(log: Log, lasting: Lasting): Handlers<Kinds> {
     "project.down": ({ project, cause, instances }) => {
       if (downProjects.has(project)) return;
       downProjects.add(project);
-      logger.warn({ project, cause, instances }, "project is unreachable");
+      logger.warn({ project, cause, instances }, "project unreachable");
     },
     "project.up": ({ project, downSeconds }) => {
       downProjects.delete(project);

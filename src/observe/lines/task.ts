@@ -5,7 +5,7 @@ import type { Log, Logger } from "../logger.ts";
 import { instanceFields, instanceKeyOf, iso, MOST_NAMES } from "./fields.ts";
 import type { Lasting } from "./lasting.ts";
 
-/** One info line per transition, verdict and recovery; what lasts is a fact at every poll, and one line. */
+/** Writes one line per transition, verdict and recovery; a failure and a verdict are warnings. A fact that lasts is one line. */
 export function taskLines(log: Log, lasting: Lasting): Handlers<"fact" | "acknowledged"> {
   const logger = log.component("task");
   return {
@@ -31,8 +31,9 @@ function whatLasts(fact: Fact): string | null {
 
 function tellFact(log: Logger, instance: Record<string, unknown>, fact: Fact): void {
   switch (fact.kind) {
-    case "transition":
-      log.info(
+    case "transition": {
+      const failed = fact.status === "FAILED";
+      log[failed ? "warn" : "info"](
         {
           ...instance,
           ...taskFields(fact),
@@ -41,11 +42,12 @@ function tellFact(log: Logger, instance: Record<string, unknown>, fact: Fact): v
           duration_seconds: fact.durationSeconds,
           delay_seconds: fact.delaySeconds,
         },
-        "task transition",
+        failed ? "task failed" : "task transition",
       );
       break;
+    }
     case "verdict":
-      log.info({ ...instance, ...taskFields(fact), verdict: fact.verdict }, "task is stuck");
+      log.warn({ ...instance, ...taskFields(fact), verdict: fact.verdict }, "task stuck");
       break;
     case "recovered":
       log.info({ ...instance, ...taskFields(fact), resolution: fact.resolution }, "task recovered");
