@@ -21,7 +21,6 @@ LABEL org.opencontainers.image.title="dms-taskwatch" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 ENV NODE_ENV=production \
-    MALLOC_ARENA_MAX=1 \
     TASKWATCH_REVISION="${REVISION}" \
     TASKWATCH_STORE_URL=sqlite:/data/taskwatch.db
 WORKDIR /app
@@ -38,5 +37,6 @@ VOLUME /data
 EXPOSE 10464
 HEALTHCHECK --interval=15s --timeout=5s --start-period=20s \
   CMD ["node", "/app/dist/healthcheck.js"]
-ENTRYPOINT ["node", "--optimize-for-size", "--v8-pool-size=1", "/app/dist/main.js"]
+# Its first line has the flags of Node.js.
+ENTRYPOINT ["/app/bin/dms-taskwatch.js"]
 CMD ["run"]

@@ -1,5 +1,6 @@
-#!/usr/bin/env -S MALLOC_ARENA_MAX=1 node --optimize-for-size --v8-pool-size=1
-// What stands before it takes a third off the memory of a thousand instances; npm start and the image say the same.
+#!/usr/bin/env -S MALLOC_ARENA_MAX=1 node --v8-pool-size=1 --max-semi-space-size=8 --heap-growing-percent=20
+// The line above is the one place where flags and variables are chosen: npm start and the image run this file, and the
+// benchmarks read it. docs/performance.md has the measurements behind the choice.
 // Plain JavaScript for any Node: it must run where the version is too old, to say so or to start the bundled one.
 // A SIGHUP asks for a reload from the first moment on. Without a handler it would end the process, so this one stands
 // before anything is loaded.
@@ -13,7 +14,7 @@ process.on("newListener", passHangupOn);
 const NEEDED = [24, 15];
 /** Tells the one that is started in place of this one that it is to end with it. */
 const BESIDE = "DMS_TASKWATCH_STARTED_BY";
-const { existsSync } = await import("node:fs");
+const { existsSync, readFileSync } = await import("node:fs");
 const root = new URL("../", import.meta.url);
 const [major, minor] = process.versions.node.split(".").map(Number);
 
@@ -39,9 +40,16 @@ if (major > NEEDED[0] || (major === NEEDED[0] && minor >= NEEDED[1])) {
     process.exit(2);
   }
   // Only these flags: what else was given is for the one that was started, and might make its child start another.
-  const child = spawn(bundled, ["--optimize-for-size", "--v8-pool-size=1", ...process.argv.slice(1)], {
+  const [, variables, flags] = readFileSync(new URL(import.meta.url), "utf8").match(
+    /^#!\S+ -S (.*) node (.*)/,
+  );
+  const child = spawn(bundled, [...flags.split(" "), ...process.argv.slice(1)], {
     stdio: ["inherit", "inherit", "inherit", "ipc"],
-    env: { MALLOC_ARENA_MAX: "1", ...process.env, [BESIDE]: String(process.pid) },
+    env: {
+      ...Object.fromEntries(variables.split(" ").map((variable) => variable.split("="))),
+      ...process.env,
+      [BESIDE]: String(process.pid),
+    },
   });
   for (const signal of ["SIGTERM", "SIGINT"]) process.on(signal, () => child.kill(signal));
   // Until the child says that it takes SIGHUP, the signal would end it.

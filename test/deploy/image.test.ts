@@ -58,9 +58,11 @@ function start(command: readonly string[], env: Readonly<Record<string, string>>
     name,
     inside(image.root)(value),
   ]);
+  // As the base image has it.
+  const { PATH = "" } = buildEnv({});
   const child = spawn(program === "node" ? process.execPath : program, args, {
     cwd: join(image.root, image.workdir),
-    env: Object.fromEntries(placed),
+    env: { PATH, ...Object.fromEntries(placed) },
     stdio: ["ignore", "pipe", "pipe"],
     ...(isRoot && uid !== undefined && gid !== undefined ? { uid, gid } : {}),
   });
@@ -147,8 +149,7 @@ test("every command is in it, and a mistake is told in words", async () => {
   expect(await ends([...entrypoint, "check"])).toMatch(/^2 .*HUAWEICLOUD_SDK_AK/s);
   expect(await ends([...entrypoint, "simulate", "--listen", "nowhere"])).toMatch(/^2 .*allowed/s);
   // By its name, as the runbook says.
-  const { PATH = "" } = buildEnv({});
-  expect(await ends(["/usr/local/bin/dms-taskwatch", "--version"], { PATH })).toMatch(/^0 \d+\.\d+\.\d+$/);
+  expect(await ends(["/usr/local/bin/dms-taskwatch", "--version"])).toMatch(/^0 \d+\.\d+\.\d+$/);
   // With the environment alone, as `docker run -e …` gives it.
   const env = { HUAWEICLOUD_SDK_AK: "AK", HUAWEICLOUD_SDK_SK: "SK", TASKWATCH_REGION: "eu-west-101" };
   expect(await ends([...entrypoint, "check"], env)).toMatch(/^0 .*sqlite:.*\/data\/taskwatch\.db/s);
