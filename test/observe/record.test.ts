@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import type { Fact } from "../../src/core/decision.ts";
+import { counting } from "../../src/observe/count.ts";
 import { type RefusalReason, type RuntimeEvent, safeEmit } from "../../src/ports/telemetry.ts";
 import { EVERY_EVENT, factOf, samplesOf, scene, transition } from "./scene.ts";
 
@@ -365,9 +366,33 @@ test("a poll that failed is counted as a poll and as a failure, by its cause", a
   ]);
 });
 
-test("every kind of event is taken, in any order", () => {
-  const { recorder } = scene();
-  for (const event of [...EVERY_EVENT, ...[...EVERY_EVENT].reverse()]) recorder.emit(event);
+test("every kind of event leaves a line or moves a figure", async () => {
+  const { metrics } = scene();
+  expect([...new Set(EVERY_EVENT.map(({ kind }) => kind))].sort()).toEqual(
+    Object.keys(counting(metrics)).sort(),
+  );
+  const silent: RuntimeEvent[] = [];
+  for (const event of EVERY_EVENT) {
+    const { recorder, lines, text } = scene();
+    // Some only tell that one of these is over.
+    const troubles = ["ask.failed", "credentials.refused"];
+    for (const trouble of EVERY_EVENT) if (troubles.includes(trouble.kind)) recorder.emit(trouble);
+    const [said, figures] = [lines().length, await text()];
+    recorder.emit(event);
+    if (lines().length === said && (await text()) === figures) silent.push(event);
+  }
+  expect(silent).toEqual([]);
+});
+
+test("the counters are the same in whatever order the events come", async () => {
+  const countersAfter = async (events: readonly RuntimeEvent[]) => {
+    const { recorder, text } = scene();
+    for (const event of events) recorder.emit(event);
+    return (await text()).split("\n").filter((line) => /^\w+_total[{ ]/.test(line));
+  };
+  const counters = await countersAfter(EVERY_EVENT);
+  expect(counters.filter((line) => !line.endsWith(" 0")).length).toBeGreaterThan(10);
+  expect((await countersAfter([...EVERY_EVENT].reverse())).sort()).toEqual([...counters].sort());
 });
 
 test("a figure that cannot be counted does not cost the log line", () => {
