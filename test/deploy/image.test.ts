@@ -79,6 +79,7 @@ async function ends(command: readonly string[], env: Readonly<Record<string, str
 }
 
 test("the build needs nothing that .dockerignore keeps from it, and leaves what only development needs behind", () => {
+  expect(copiedFromProject()).toContain("src");
   for (const source of copiedFromProject()) expect(allowedInBuild()).toContain(source);
   const modules = readdirSync(join(image.root, "app", "node_modules"));
   expect(modules).toEqual(expect.arrayContaining(["fastify", "ioredis", "pino", "undici", "zod"]));

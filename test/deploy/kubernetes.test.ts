@@ -72,6 +72,7 @@ test("the configuration loads with the secrets where the pod mounts them, and ev
   expect(files).toContain(basename(path));
   const text = readFileSync(join(ROOT, FOLDER, files[0] ?? ""), "utf8");
   const secrets = [...text.matchAll(/_file: (\S+)/g)].map(([, file = ""]) => file);
+  expect(secrets).not.toEqual([]);
   for (const file of secrets) expect(mounted).toContain(dirname(file));
   // The names that the README creates the secret with.
   const readme = readFileSync(join(ROOT, FOLDER, "README.md"), "utf8");

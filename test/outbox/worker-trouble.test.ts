@@ -62,6 +62,7 @@ describe("a store in trouble", () => {
     bench.outbox.claimGate = null;
     gate.resolve();
     await bench.until(() => bench.of("delivered").length === 1);
+    expect(receiver.requests.map(({ body }) => body)).toEqual(["a1"]);
   });
 
   test("notes that cannot be read hold the deliveries back until they can: the webhook may be disabled", async () => {

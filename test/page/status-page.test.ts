@@ -193,7 +193,8 @@ describe("the status page", () => {
 
   test("a link of a message leads to its task", async () => {
     const page = await openPage("/#/tasks/zombie");
-    await page.until(`location.pathname === "/tasks/zombie"`);
+    await page.until(`location.pathname === "/tasks/zombie" && ${LIVE}`);
+    expect(await page.evaluate(textOf("task"))).toMatch(/resize[\s\S]*zombie/);
   });
 
   test.each([390, 1280])(

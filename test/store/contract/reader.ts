@@ -171,6 +171,7 @@ export function readerContract(use: UseStore): void {
     const { store } = await use();
     await putOverShards(store, 9);
     const { events } = await store.reader.events({ limit: 9 });
+    expect(events).toHaveLength(9);
     for (const [index, { cursor }] of events.entries()) {
       const rest = await store.reader.events({ limit: 9, after: cursor });
       expect(rest.events).toEqual(events.slice(index + 1));
