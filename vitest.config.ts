@@ -11,6 +11,8 @@ export default defineConfig({
     // One more than the two cores that are there: most of the full half waits for polls and servers.
     maxWorkers: 3,
     pool: "forks",
+    // A test that asserts nothing cannot fail.
+    expect: { requireAssertions: true },
     sequence: { sequencer: LongestFirst },
     // Real servers and processes on a shared machine: a test that fails twice fails.
     retry: process.env.CI ? 1 : 0,
