@@ -30,7 +30,7 @@ export const layout = ({ title, root, header, main, footer }: Document): string 
 <body>
 <a class="skip" href="#main">Skip to the content</a>
 <header>
-<p class="name"><a href="${root === "" ? "./" : root}">dms-taskwatch</a></p>
+<h1 class="name"><a href="${root === "" ? "./" : root}">dms-taskwatch</a></h1>
 ${header}
 <p id="live" role="status"></p>
 </header>
