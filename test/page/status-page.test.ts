@@ -1,6 +1,8 @@
+import { AxeBuilder } from "@axe-core/playwright";
+import type { Browser, BrowserContextOptions } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { DEMO_KEY, type Simulator, startSimulator } from "../../src/simulator/server.ts";
-import { Browser, type BrowserPage } from "../support/browser.ts";
+import { startBrowser, visit } from "../support/browser.ts";
 import { Inbox } from "../support/inbox.ts";
 import { RunningApp } from "../support/running-app.ts";
 import { watchConfig } from "../support/watch-config.ts";
@@ -43,34 +45,45 @@ beforeAll(async () => {
   app = resources.use(
     await RunningApp.start(watchConfig(simulator, inbox, { window: { first_poll: "emit" } })),
   );
-  browser = resources.use(await Browser.start());
+  browser = resources.use(await startBrowser());
   await inbox.event("task.stuck");
   await inbox.until(() => inbox.ofType("task.failed").length === 2);
 }, 90_000);
 
 afterAll(() => resources.disposeAsync());
 
-async function openPage(path = "/", prepare: (page: BrowserPage) => Promise<unknown> = async () => {}) {
-  const page = await browser.page();
-  await prepare(page);
-  await page.open(`${app.url}${path}`);
-  return page;
+async function openPage(path = "/", options: BrowserContextOptions = {}) {
+  const opened = await visit(browser, options);
+  await opened.page.goto(`${app.url}${path}`);
+  return opened;
+}
+
+interface Bar {
+  readonly text: string;
+  readonly x: number;
+  readonly width: number;
+  readonly kind: string;
 }
 
 const LIVE = `document.getElementById("live").textContent === "live"`;
 const textOf = (id: string) => `document.getElementById("${id}").innerText`;
+const SCHEMES = ["light", "dark"] as const;
+const FITS = "document.documentElement.scrollWidth <= innerWidth";
+/** How a phone and a desk look at the page. */
+const screen = (width: number): BrowserContextOptions => ({
+  viewport: { width, height: 900 },
+  isMobile: width < 600,
+});
 
 describe("the status page", () => {
   test("shows what fails, what is stuck and what runs, since when and against which limit", async () => {
-    const page = await openPage();
-    expect(await page.evaluate("document.title")).toBe("2 failing · 1 stuck · dms-taskwatch");
-    expect(await page.evaluate(textOf("failing"))).toMatch(
-      /Failing \(2\)[\s\S]*orders prod[\s\S]* ago \d\d:\d\d:\d\d/,
-    );
-    expect(await page.evaluate(textOf("stuck"))).toMatch(
+    const { page, text } = await openPage();
+    expect(await page.title()).toBe("2 failing · 1 stuck · dms-taskwatch");
+    expect(await text("#failing")).toMatch(/Failing \(2\)[\s\S]*orders prod[\s\S]* ago \d\d:\d\d:\d\d/);
+    expect(await text("#stuck")).toMatch(
       /Stuck \(1\)[\s\S]*resize\s+orders prod\s+running too long EXECUTING\s+3h.*\s+1h \(running_after\)\s+\S+ ago \d\d:\d\d:\d\d/,
     );
-    expect(await page.evaluate(textOf("running"))).toMatch(
+    expect(await text("#running")).toMatch(
       /Running \(1\)[\s\S]*restart\s+orders prod\s+EXECUTING\s+15m.* of 1h \(running_after\)/,
     );
     const meter = await page.evaluate(
@@ -80,50 +93,49 @@ describe("the status page", () => {
   });
 
   test("draws the day: a lane per instance, a bar per task, as long as it ran", async () => {
-    const page = await openPage();
-    const bars = await page.evaluate(`[...document.querySelectorAll("#day li a")].map((bar) => ({
+    const { page, text } = await openPage();
+    const bars = await page.evaluate<Bar[]>(`[...document.querySelectorAll("#day li a")].map((bar) => ({
       text: bar.getAttribute("aria-label"),
       x: parseFloat(bar.querySelector("rect").getAttribute("x")),
       width: parseFloat(bar.querySelector("rect").getAttribute("width")),
       kind: bar.querySelector("rect").getAttribute("class"),
     }))`);
-    const of = (name: string) => bars.find(({ text }: { text: string }) => text.startsWith(name));
+    const of = (name: string) => bars.find(({ text }) => text.startsWith(name));
     expect(bars).toHaveLength(5);
     expect(of("resize")).toMatchObject({ kind: "bar stuck" });
-    expect(of("resize").x + of("resize").width).toBeCloseTo(100, 0);
-    expect(of("resize").width).toBeCloseTo((3 / 24) * 100, 0);
+    expect(of("resize")!.x + of("resize")!.width).toBeCloseTo(100, 0);
+    expect(of("resize")!.width).toBeCloseTo((3 / 24) * 100, 0);
     expect(of("bindPublicIp")).toMatchObject({
       kind: "bar succeeded",
       text: expect.stringMatching(/^bindPublicIp: succeeded \(SUCCESS\), \S+Z, 40m$/),
     });
-    expect(of("bindPublicIp").x).toBeCloseTo((19 / 24) * 100, 0);
-    expect(of("bindPublicIp").width).toBeCloseTo((40 / 60 / 24) * 100, 0);
-    expect(await page.evaluate(textOf("day"))).toMatch(/2 instances had none\./);
+    expect(of("bindPublicIp")!.x).toBeCloseTo((19 / 24) * 100, 0);
+    expect(of("bindPublicIp")!.width).toBeCloseTo((40 / 60 / 24) * 100, 0);
+    expect(await text("#day")).toMatch(/2 instances had none\./);
   });
 
   test("shows the latest events and the monitor's own health", async () => {
-    const page = await openPage();
-    expect(await page.evaluate(textOf("events"))).toMatch(
-      /\d\d:\d\d:\d\d task\.stuck resize orders running_too_long/,
-    );
-    const monitor = await page.evaluate(textOf("monitor"));
+    const { text } = await openPage();
+    expect(await text("#events")).toMatch(/\d\d:\d\d:\d\d task\.stuck resize orders running_too_long/);
+    const monitor = await text("#monitor");
     expect(monitor).toMatch(/Replicas\s+1: \S+ \(answers\)/);
     expect(monitor).toMatch(/prod eu-west-101\s+3\s+accepted\s+\d+s ago/);
     expect(monitor).toMatch(/ops 127\.0\.0\.1:\d+\s+ok\s+0\s+0\s+\d+s ago 204/);
     expect(monitor).toMatch(/quiet prod, kafka\s+polled\s+\d+s ago\s+1s\s+0 open/);
-    expect(await page.text()).not.toContain(new URL(inbox.url).pathname);
+    expect(await text()).not.toContain(new URL(inbox.url).pathname);
   });
 
   test("takes every name for text, asks nobody else, and keeps its own policy", async () => {
-    const page = await openPage();
-    await page.until(LIVE);
-    expect(await page.text()).toContain(`<img src=x onerror="alert(1)"><script>alert(2)</script>'"\\u{202e}`);
-    expect(await page.evaluate(`document.querySelectorAll("img, main script, #x").length`)).toBe(0);
-    await page.evaluate(`document.querySelector('#failing a[href*="%3Cb"]').click()`);
-    await page.until(`location.pathname.startsWith("/tasks/%3Cb") && ${LIVE}`);
-    expect(await page.text()).toContain(`<b id="x">&'"`);
-    expect(page.complaints).toEqual([]);
-    for (const request of page.requests) expect(request.startsWith(`${app.url}/`), request).toBe(true);
+    const { page, until, text, complaints, requests } = await openPage();
+    await until(LIVE);
+    expect(await text()).toContain(`<img src=x onerror="alert(1)"><script>alert(2)</script>'"\\u{202e}`);
+    expect(await page.locator("img, main script, #x").count()).toBe(0);
+    await page.click('#failing a[href*="%3Cb"]');
+    await until(`location.pathname.startsWith("/tasks/%3Cb") && ${LIVE}`);
+    expect(await text()).toContain(`<b id="x">&'"`);
+    expect(complaints).toEqual([]);
+    expect(requests.length).toBeGreaterThan(2);
+    for (const request of requests) expect(request.startsWith(`${app.url}/`), request).toBe(true);
   });
 
   test("has a strict policy, and files that a browser may keep", async () => {
@@ -142,79 +154,84 @@ describe("the status page", () => {
   });
 
   test("follows what happens without being loaded again, and leaves the keyboard where it is", async () => {
-    const page = await openPage();
-    await page.until(LIVE);
+    const { page, until, text } = await openPage();
+    await until(LIVE);
     await page.evaluate(`window.same = true; document.querySelector("#stuck a").focus()`);
     simulator.control.createTask(
       { instance: "orders" },
       { id: "now", name: "happensNow", runs_for: "forever" },
     );
-    await page.until(`${textOf("running")}.includes("happensNow")`);
-    await page.until(`${textOf("events")}.includes("happensNow")`);
+    await until(`${textOf("running")}.includes("happensNow")`);
+    await until(`${textOf("events")}.includes("happensNow")`);
     expect(await page.evaluate("window.same")).toBe(true);
     expect(await page.evaluate("document.activeElement.textContent")).toBe("resize");
-    expect(await page.evaluate(`document.querySelectorAll("#events").length`)).toBe(1);
+    expect(await page.locator("#events").count()).toBe(1);
     simulator.control.updateTask({ instance: "orders" }, "now", { status: "FAILED" });
-    await page.until(`document.title.startsWith("3 failing")`);
-    expect(await page.evaluate(textOf("running"))).not.toContain("happensNow");
+    await until(`document.title.startsWith("3 failing")`);
+    expect(await text("#running")).not.toContain("happensNow");
   });
 
   test("is used with the keyboard alone", async () => {
-    const page = await openPage();
-    await page.press("Tab");
+    const { page, until, text } = await openPage();
+    await page.keyboard.press("Tab");
     expect(await page.evaluate("document.activeElement.textContent")).toBe("Skip to the content");
-    await page.press("Enter");
+    await page.keyboard.press("Enter");
     expect(await page.evaluate("document.activeElement.id")).toBe("main");
-    await page.press("Tab");
+    await page.keyboard.press("Tab");
     expect(await page.evaluate(`document.activeElement.closest("section").id`)).toBe("failing");
     for (let step = 0; step < 20; step++) {
       if (await page.evaluate(`document.activeElement.textContent === "resize"`)) break;
-      await page.press("Tab");
+      await page.keyboard.press("Tab");
     }
-    await page.press("Enter");
-    await page.until(`location.pathname === "/tasks/zombie" && document.readyState === "complete"`);
-    expect(await page.text()).toMatch(/stuck since \S+Z: running_too_long: EXECUTING, age 3h/);
-    expect(await page.text()).toContain("dms-taskwatch ack zombie");
+    await page.keyboard.press("Enter");
+    await until(`location.pathname === "/tasks/zombie" && document.readyState === "complete"`);
+    expect(await text()).toMatch(/stuck since \S+Z: running_too_long: EXECUTING, age 3h/);
+    expect(await text()).toContain("dms-taskwatch ack zombie");
   });
 
   test("without scripts shows the same, and loads itself again", async () => {
-    const page = await openPage("/", (each) =>
-      each.send("Emulation.setScriptExecutionDisabled", { value: true }),
-    );
-    const { root } = await page.send("DOM.getDocument");
-    const of = async (selector: string) => {
-      const { nodeId } = await page.send("DOM.querySelector", { nodeId: root.nodeId, selector });
-      return nodeId === 0 ? null : (await page.send("DOM.getOuterHTML", { nodeId })).outerHTML;
-    };
-    expect(await of('meta[http-equiv="refresh"]')).toContain('content="30"');
-    expect(await of("#stuck")).toContain("resize");
-    expect(await of("#monitor")).toContain("quiet");
+    const { page, text } = await openPage("/", { javaScriptEnabled: false });
+    const again = page.locator('meta[http-equiv="refresh"]');
+    expect(await again.getAttribute("content")).toBe("30");
+    expect(await text("#stuck")).toContain("resize");
+    expect(await text("#monitor")).toContain("quiet");
   });
 
   test("a link of a message leads to its task", async () => {
-    const page = await openPage("/#/tasks/zombie");
-    await page.until(`location.pathname === "/tasks/zombie" && ${LIVE}`);
-    expect(await page.evaluate(textOf("task"))).toMatch(/resize[\s\S]*zombie/);
+    const { until, text } = await openPage("/#/tasks/zombie");
+    await until(`location.pathname === "/tasks/zombie" && ${LIVE}`);
+    expect(await text("#task")).toMatch(/resize[\s\S]*zombie/);
   });
 
   test.each([390, 1280])(
     "fits a screen of %i pixels, light and dark, with enough contrast",
     async (width) => {
-      const page = await openPage();
-      await page.until(LIVE);
-      const papers = new Set<string>();
-      for (const scheme of ["light", "dark"] as const) {
-        await page.look(width, scheme);
-        expect(
-          await page.evaluate("document.documentElement.scrollWidth <= innerWidth"),
-          "scrolls aside",
-        ).toBe(true);
-        expect(await page.evaluate(POOR_CONTRAST), scheme).toEqual([]);
+      const { page, until } = await openPage("/", screen(width));
+      await until(LIVE);
+      const papers = new Set<unknown>();
+      for (const colorScheme of SCHEMES) {
+        await page.emulateMedia({ colorScheme });
+        expect(await page.evaluate(FITS), "does not scroll aside").toBe(true);
+        expect(await page.evaluate(POOR_CONTRAST), colorScheme).toEqual([]);
         papers.add(await page.evaluate("getComputedStyle(document.body).backgroundColor"));
       }
       expect(papers.size).toBe(2);
     },
   );
+});
+
+describe("axe finds nothing that keeps people out", () => {
+  test.each(["/", "/tasks/zombie", "/tasks/fine", "/tasks/nobody"])("of %s, light and dark", async (path) => {
+    const { page, until } = await openPage(path);
+    await until(LIVE);
+    for (const colorScheme of SCHEMES) {
+      await page.emulateMedia({ colorScheme });
+      const { violations, passes } = await new AxeBuilder({ page }).analyze();
+      const found = violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html}`));
+      expect(found, colorScheme).toEqual([]);
+      expect(passes.map(({ id }) => id)).toContain("color-contrast");
+    }
+  });
 });
 
 /** Texts with a contrast below 4.5 to what is behind them (WCAG AA). */
@@ -260,11 +277,11 @@ describe("with credentials", () => {
       watchConfig(simulator, null, { server: { listen: "127.0.0.1:0", auth } }),
     );
     expect((await fetch(`${own.url}/`)).status).toBe(401);
-    const page = await browser.page();
-    await page.open(own.url.replace("http://", `http://${given}@`));
-    await page.until(LIVE);
-    await page.until(`${textOf("monitor")}.includes("quiet")`);
-    expect(page.complaints.filter((each) => !each.includes("401"))).toEqual([]);
+    const { page, until, complaints } = await visit(browser);
+    await page.goto(own.url.replace("http://", `http://${given}@`));
+    await until(LIVE);
+    await until(`${textOf("monitor")}.includes("quiet")`);
+    expect(complaints.filter((each) => !each.includes("401"))).toEqual([]);
   });
 });
 
@@ -274,21 +291,19 @@ describe("acknowledging on the page of a task", () => {
     const server = { listen: "127.0.0.1:0", auth: { basic: { user: "ana", password: "pass" } } };
     await using own = await RunningApp.start(watchConfig(simulator, mailbox, { server }));
     await mailbox.event("task.stuck");
-    const page = await browser.page();
-    await page.open(`${own.url.replace("http://", "http://ana:pass@")}/tasks/zombie`);
-    await page.until(`!document.querySelector("form").hidden`);
-    await page.look(390, "dark");
-    expect(await page.evaluate("document.documentElement.scrollWidth <= innerWidth")).toBe(true);
-    expect(await page.evaluate(`document.querySelector("[name=by]").value`)).toBe("ana");
-    await page.evaluate(`document.querySelector("[name=reason]").value = "the cloud never closes it"`);
-    await page.evaluate(`document.querySelector("[name=reason]").focus()`);
-    await page.press("Enter");
-    await page.until(`${textOf("task")}.includes("acknowledged by ana")`);
+    const { page, until, text, complaints } = await visit(browser, { ...screen(390), colorScheme: "dark" });
+    await page.goto(`${own.url.replace("http://", "http://ana:pass@")}/tasks/zombie`);
+    await until(`!document.querySelector("form").hidden`);
+    expect(await page.evaluate(FITS)).toBe(true);
+    expect(await page.inputValue("[name=by]")).toBe("ana");
+    await page.fill("[name=reason]", "the cloud never closes it");
+    await page.press("[name=reason]", "Enter");
+    await until(`${textOf("task")}.includes("acknowledged by ana")`);
     const { data } = await mailbox.event("task.recovered");
     expect(data).toMatchObject({ resolution: "acknowledged", resolved_by: { user: "ana" } });
-    expect(await page.text()).toMatch(/Acknowledged\s+by ana \S+ ago: the cloud never closes it/);
-    expect(await page.evaluate(`document.querySelectorAll("form button").length`)).toBe(0);
-    expect(page.complaints.filter((each) => !each.includes("401"))).toEqual([]);
+    expect(await text()).toMatch(/Acknowledged\s+by ana \S+ ago: the cloud never closes it/);
+    expect(await page.locator("form button").count()).toBe(0);
+    expect(complaints.filter((each) => !each.includes("401"))).toEqual([]);
   });
 
   test("says why it was not done", async () => {
@@ -296,21 +311,21 @@ describe("acknowledging on the page of a task", () => {
     await using own = await RunningApp.start(
       watchConfig(simulator, null, { server, window: { first_poll: "emit" } }),
     );
-    const page = await browser.page();
+    const { page, until } = await visit(browser);
     const headers = { authorization: "Bearer s3cret" };
     await expect
       .poll(async () => (await fetch(`${own.url}/tasks/long`, { headers })).status, { timeout: 20_000 })
       .toBe(200);
-    await page.open(`${own.url.replace("http://", "http://x:s3cret@")}/tasks/long`);
-    await page.until(`!document.querySelector("form").hidden`);
+    await page.goto(`${own.url.replace("http://", "http://x:s3cret@")}/tasks/long`);
+    await until(`!document.querySelector("form").hidden`);
     simulator.control.createTask(
       { instance: "orders" },
       { id: "good", name: LONG, runs_for: "10ms", ends: "SUCCESS" },
     );
-    await page.until(`${textOf("task")}.includes("task.recovered")`);
-    await page.evaluate(`document.querySelector("[name=by]").value = "ana"`);
-    await page.evaluate(`document.querySelector("form button").click()`);
-    await page.until(
+    await until(`${textOf("task")}.includes("task.recovered")`);
+    await page.fill("[name=by]", "ana");
+    await page.click("form button");
+    await until(
       `document.querySelector("form output").textContent.startsWith("Not acknowledged: task long is neither")`,
     );
   });
@@ -318,11 +333,11 @@ describe("acknowledging on the page of a task", () => {
 
 test("a page whose program is gone says since when it does not follow", async () => {
   await using own = await RunningApp.start(watchConfig(simulator, null));
-  const page = await browser.page();
-  await page.open(own.url);
-  await page.until(LIVE);
+  const { page, until, text } = await visit(browser);
+  await page.goto(own.url);
+  await until(LIVE);
   await own.stop();
   await page.evaluate("refresh()");
-  await page.until(`document.getElementById("live").textContent.startsWith("No answer since")`);
-  expect(await page.evaluate(textOf("monitor"))).toContain("quiet");
+  await until(`document.getElementById("live").textContent.startsWith("No answer since")`);
+  expect(await text("#monitor")).toContain("quiet");
 });

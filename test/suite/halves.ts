@@ -3,7 +3,12 @@ import { dirname, relative, resolve } from "node:path";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 /** Whoever imports one of these starts processes (Redis, Prometheus, a browser, the daemon) or a whole daemon in real time. */
-const SLOW = new Set(["node:child_process", "node:cluster", resolve(ROOT, "test/support/running-app.ts")]);
+const SLOW = new Set([
+  "node:child_process",
+  "node:cluster",
+  "playwright-core",
+  resolve(ROOT, "test/support/running-app.ts"),
+]);
 const IMPORT = /\b(?:from|import)\s*\(?\s*["']([^"']+)["']/g;
 
 export interface Halves {
