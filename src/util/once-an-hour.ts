@@ -12,6 +12,11 @@ export class OnceAnHour {
     return true;
   }
 
+  /** How many things it remembers. */
+  get size(): number {
+    return this.#toldAt.size;
+  }
+
   /** Forgets the others: they are told at once when they come again. */
   retain(keys: ReadonlySet<string>): void {
     for (const key of this.#toldAt.keys()) if (!keys.has(key)) this.#toldAt.delete(key);
