@@ -8,12 +8,12 @@ import { createLog } from "../../src/observe/logger.ts";
 import { Metrics } from "../../src/observe/metrics.ts";
 import { createRecorder } from "../../src/observe/record.ts";
 import { systemClock } from "../../src/platform/clock.ts";
-import { Knowledges } from "../../src/poll/knowledge.ts";
 import { Poller } from "../../src/poll/poller.ts";
 import type { ProjectGate } from "../../src/poll/project-gate.ts";
-import { Reach } from "../../src/poll/reach.ts";
+import { Reachability } from "../../src/poll/reachability.ts";
+import { ReplicaCounts } from "../../src/poll/replica-counts.ts";
 import { Shard } from "../../src/poll/shard.ts";
-import { Tallies } from "../../src/poll/tallies.ts";
+import { TaskNameStatistics } from "../../src/poll/task-name-statistics.ts";
 import type { Clock } from "../../src/ports/clock.ts";
 import type { Store } from "../../src/ports/store.ts";
 import { type RuntimeEvent, safeEmit } from "../../src/ports/telemetry.ts";
@@ -165,10 +165,10 @@ export class PollLoad {
       clock,
       random: Math.random,
       emit,
-      knowledge: new Knowledges(() => this.#shards),
-      reach: new Reach({
+      knowledge: new TaskNameStatistics(() => this.#shards),
+      reach: new Reachability({
         emit,
-        tallies: new Tallies({ notes: store.notes, member: "bench", members: () => ["bench"] }),
+        tallies: new ReplicaCounts({ notes: store.notes, member: "bench", members: () => ["bench"] }),
         committed,
       }),
       concurrency: inFlight,

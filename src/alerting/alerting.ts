@@ -1,15 +1,15 @@
 import type { Config } from "../config/config.ts";
 import { fingerprint } from "../config/fingerprint.ts";
 import type { StoredEvent } from "../ports/store.ts";
+import { AlertStore } from "./alert-store.ts";
 import { Alertmanager, type AlertmanagerOptions } from "./alertmanager.ts";
-import type { Sight } from "./alerts.ts";
-import { Ledger } from "./ledger.ts";
+import type { InstanceSnapshot } from "./alerts.ts";
 import type { Untaken } from "./receipts.ts";
 
 export interface AlertingOptions
   extends Pick<AlertmanagerOptions, "clock" | "random" | "mine" | "emit" | "onUnforeseen" | "version"> {
   /** All instances that are watched here. */
-  readonly sights: () => Iterable<Sight>;
+  readonly sights: () => Iterable<InstanceSnapshot>;
   /** Is nothing known of the instance any more, on a shard that is ours? */
   readonly isGone: (shard: number, key: string) => boolean;
   /** The last ones of all shards, the newest first; as many as may have been committed in a moment. */
@@ -47,7 +47,7 @@ export class Alerting {
         next.set(webhook.name, running);
         continue;
       }
-      const ledger = running?.alertmanager.ledger ?? new Ledger();
+      const ledger = running?.alertmanager.ledger ?? new AlertStore();
       const { external_url: externalUrl } = server;
       const alertmanager = new Alertmanager({ ...this.#options, webhook, externalUrl, ledger });
       begin.push(alertmanager);
@@ -55,20 +55,20 @@ export class Alerting {
     }
     for (const [name, running] of before) if (next.get(name) !== running) this.#retire(running);
     this.#running = next;
-    this.look();
+    this.sync();
     for (const alertmanager of begin) alertmanager.start();
   }
 
   /** Something was committed about one instance. */
-  changed(sight: Sight): void {
+  changed(sight: InstanceSnapshot): void {
     for (const { alertmanager } of this.#running.values()) {
-      alertmanager.see(sight);
+      alertmanager.update(sight);
       alertmanager.wake();
     }
   }
 
   /** Now and then, all of it: commands write beside the daemon, and what they end is to be told too. */
-  look(): void {
+  sync(): void {
     if (this.#running.size === 0) return;
     const { sights, isGone, clock } = this.#options;
     const now = clock.now();
@@ -76,7 +76,7 @@ export class Alerting {
     const watched = new Set(all.map(({ key }) => key));
     for (const { alertmanager } of this.#running.values()) {
       const { ledger } = alertmanager;
-      for (const sight of all) alertmanager.see(sight);
+      for (const sight of all) alertmanager.update(sight);
       ledger.endGone((shard, key) => !watched.has(key) && isGone(shard, key), now);
       alertmanager.tidy();
       alertmanager.wake();
@@ -86,20 +86,20 @@ export class Alerting {
   /** A shard is ours from now on. */
   gained(): void {
     this.#recallDue = true;
-    this.look();
+    this.sync();
   }
 
   /**
    * Now and then, for the shards that were gained: whoever had them may have written an end and died before it was told.
    * What lasts has to be known by then. Rejects as the store does.
    */
-  async recall(): Promise<void> {
+  async restore(): Promise<void> {
     if (!this.#recallDue || this.#running.size === 0) return;
     this.#recallDue = false;
     try {
       const events = await this.#options.lastEvents();
       for (const { alertmanager } of this.#running.values()) {
-        alertmanager.recall(events, this.#options.shardOf);
+        alertmanager.restore(events, this.#options.shardOf);
         alertmanager.wake();
       }
     } catch (error) {

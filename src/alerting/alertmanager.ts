@@ -7,16 +7,16 @@ import { webhookDispatcher } from "../outbox/dispatcher.ts";
 import type { Clock, Random } from "../ports/clock.ts";
 import type { StoredEvent } from "../ports/store.ts";
 import type { DeliveryFact } from "../ports/telemetry.ts";
-import { type AlertMaker, alertMaker, type Sight } from "./alerts.ts";
-import { LASTS_MS, type Ledger } from "./ledger.ts";
-import { type PostedEntry, Poster } from "./poster.ts";
+import { type AlertStore, LASTS_MS } from "./alert-store.ts";
+import { AlertmanagerClient, type PostedEntry } from "./alertmanager-client.ts";
+import { type AlertMaker, alertMaker, type InstanceSnapshot } from "./alerts.ts";
 import { Receipts, type Untaken } from "./receipts.ts";
 
 export interface AlertmanagerOptions {
   readonly webhook: WebhookConfig;
   readonly externalUrl: string;
   /** Outlives a changed configuration, so that what is no alert of the new one is ended. */
-  readonly ledger: Ledger;
+  readonly ledger: AlertStore;
   readonly clock: Clock;
   readonly random: Random;
   /** Whether the shard's lease, by its local deadline, still is this replica's. */
@@ -29,7 +29,7 @@ export interface AlertmanagerOptions {
 
 /** One webhook of format alertmanager: what lasts, kept up to date at each of its addresses, none of which waits for another. */
 export class Alertmanager {
-  readonly ledger: Ledger;
+  readonly ledger: AlertStore;
   readonly #webhook: string;
   readonly #alerts: AlertMaker;
   readonly #mine: (shard: number) => boolean;
@@ -38,7 +38,7 @@ export class Alertmanager {
   readonly #log: AttemptLog;
   readonly #receipts = new Receipts();
   readonly #sender: Sender;
-  readonly #posters: readonly Poster[];
+  readonly #posters: readonly AlertmanagerClient[];
   /** Failed posts in a row, by address. */
   readonly #failures: number[];
   #down = false;
@@ -56,7 +56,7 @@ export class Alertmanager {
     this.#failures = webhook.urls.map(() => 0);
     this.#posters = webhook.urls.map(
       (url, index) =>
-        new Poster({
+        new AlertmanagerClient({
           ...options,
           url: url.reveal(),
           sender: this.#sender,
@@ -94,12 +94,12 @@ export class Alertmanager {
     for (const poster of this.#posters) poster.start();
   }
 
-  see(sight: Sight): void {
+  update(sight: InstanceSnapshot): void {
     this.ledger.set(sight, this.#alerts.lasting(sight), this.#clock.now());
   }
 
   /** What ended on our shards while this process did not have them, or had no time to tell. The newest event first. */
-  recall(events: readonly StoredEvent[], shardOf: (key: string) => number): void {
+  restore(events: readonly StoredEvent[], shardOf: (key: string) => number): void {
     const now = this.#clock.now();
     for (const event of events) {
       const over = Math.abs(now - event.time) <= LASTS_MS ? this.#alerts.overWith(event) : null;

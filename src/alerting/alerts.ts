@@ -2,14 +2,14 @@ import type { WebhookConfig } from "../config/config.ts";
 import { compileMatch } from "../config/match.ts";
 import { taskUrl } from "../core/data.ts";
 import type { EventProject, InstanceName } from "../core/event.ts";
-import { spell } from "../core/reason.ts";
+import { humanDuration } from "../core/reason.ts";
 import { type InstanceState, instanceKey, isMuted } from "../core/state.ts";
 import { type Reading, read } from "../outbox/formats/reading.ts";
 import type { StoredEvent } from "../ports/store.ts";
 import { clean } from "../util/clean.ts";
 
 /** One instance that is watched here, with what is known of it. */
-export interface Sight {
+export interface InstanceSnapshot {
   /** `instanceKey()` of project and instance. */
   readonly key: string;
   readonly shard: number;
@@ -62,9 +62,9 @@ export interface AlertMaker {
    * Open failures, stuck tasks, and that the instance cannot be reached. What begins in a maintenance window is not
    * there until the window ends. What was announced before it stays, also when a verdict changes in the window.
    */
-  lasting(sight: Sight): readonly Alert[];
+  lasting(sight: InstanceSnapshot): readonly Alert[];
   /** What was over with an event; null for nothing. It begins with its end: when it did is not in the event. */
-  overWith(event: StoredEvent): (Pick<Sight, "key"> & { readonly alert: Alert }) | null;
+  overWith(event: StoredEvent): (Pick<InstanceSnapshot, "key"> & { readonly alert: Alert }) | null;
 }
 
 export function alertMaker(
@@ -93,7 +93,7 @@ export function alertMaker(
           alerts.push(...made("failed", sight, task, failedAt, description));
         }
         if (verdict !== null && task.acknowledged === null) {
-          const description = `${what} is stuck: ${verdict.kind}, over ${spell(verdict.threshold.seconds)}.`;
+          const description = `${what} is stuck: ${verdict.kind}, over ${humanDuration(verdict.threshold.seconds)}.`;
           alerts.push(...made("stuck", sight, task, verdict.since, description));
         }
       }
@@ -126,7 +126,7 @@ function endedBy({ type, recoveredFrom, wasStuck, muted }: Reading): Kind | null
 }
 
 interface Place {
-  readonly project: Sight["project"];
+  readonly project: InstanceSnapshot["project"];
   readonly instance: { readonly id: string; readonly name: string; readonly engine: string };
 }
 

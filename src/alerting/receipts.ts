@@ -1,4 +1,4 @@
-import type { Entry } from "./ledger.ts";
+import type { Entry } from "./alert-store.ts";
 
 /** Changes that no Alertmanager of a webhook has taken. */
 export interface Untaken {

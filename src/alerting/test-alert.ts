@@ -4,7 +4,7 @@ import { type Attempt, exchange } from "../outbox/attempt.ts";
 import { createSender } from "../outbox/deliver.ts";
 import { webhookDispatcher } from "../outbox/dispatcher.ts";
 import type { Clock } from "../ports/clock.ts";
-import { apiAddress } from "./poster.ts";
+import { apiAddress } from "./alertmanager-client.ts";
 
 /** Long enough for any sensible `group_wait`, so that somebody is told. */
 const LASTS_MS = 5 * 60_000;

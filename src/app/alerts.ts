@@ -1,11 +1,11 @@
 import { Alerting } from "../alerting/alerting.ts";
-import type { Sight } from "../alerting/alerts.ts";
+import type { InstanceSnapshot } from "../alerting/alerts.ts";
 import type { TaskwatchEvent } from "../core/event.ts";
 import { instanceKey } from "../core/state.ts";
+import type { PolledInstance } from "../poll/polled-instance.ts";
 import type { Shard } from "../poll/shard.ts";
 import type { ShardKeeper } from "../poll/shard-keeper.ts";
 import { shardOf } from "../poll/target.ts";
-import type { Watched } from "../poll/watched.ts";
 import type { EngineOptions } from "./engine.ts";
 
 /** Among which an end is looked for that was written and not told. */
@@ -14,7 +14,7 @@ const LAST_EVENTS = 500;
 export interface Watch {
   readonly shards: number;
   readonly keeper: Pick<ShardKeeper, "owned" | "stillMine">;
-  readonly watched: () => Iterable<Watched>;
+  readonly watched: () => Iterable<PolledInstance>;
 }
 
 /** Alerts of what is watched here, as the shards that are ours know it. */
@@ -43,7 +43,7 @@ export function createAlerting(
 }
 
 /** Everything that is watched here and of which something is known. */
-function* sightsOf(all: Iterable<Watched>): Generator<Sight, void, undefined> {
+function* sightsOf(all: Iterable<PolledInstance>): Generator<InstanceSnapshot, void, undefined> {
   for (const { target, shard, state } of all) {
     if (state === undefined) continue;
     const { key, project, rules } = target;
@@ -52,10 +52,10 @@ function* sightsOf(all: Iterable<Watched>): Generator<Sight, void, undefined> {
 }
 
 /** The instances that events are about, as they are after the commit; none of those that are gone. */
-export function* sightsAfter(
+export function* snapshotsAfter(
   shard: Shard,
   events: readonly TaskwatchEvent[],
-): Generator<Sight, void, undefined> {
+): Generator<InstanceSnapshot, void, undefined> {
   const seen = new Set<string>();
   for (const { data } of events) {
     const { project, instance } = data;

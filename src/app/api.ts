@@ -1,8 +1,8 @@
 import { isFinal } from "../core/task.ts";
 import { limitOf } from "../core/verdict.ts";
 import { StoreError } from "../errors.ts";
-import { added } from "../outbox/upkeep.ts";
-import { scheduleInForce } from "../poll/watched.ts";
+import { added } from "../outbox/housekeeping.ts";
+import { scheduleInForce } from "../poll/polled-instance.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { EventPage, Store } from "../ports/store.ts";
 import type { Emit } from "../ports/telemetry.ts";
@@ -15,9 +15,17 @@ import { webhookJson } from "../views/webhook.ts";
 import { acknowledgeTask } from "./acknowledge.ts";
 import type { Engine } from "./engine.ts";
 import { explainTasks } from "./explain.ts";
+import {
+  type Inventory,
+  inScope,
+  type KnownInstance,
+  listTasks,
+  projectName,
+  readInventory,
+  timeline,
+} from "./inventory.ts";
 import { commonRules, commonStuck } from "./rules.ts";
 import { type Process, statusJson } from "./status.ts";
-import { inScope, type KnownInstance, lanesOf, pageOf, projectName, readWhole, type Whole } from "./whole.ts";
 
 export interface StoreApiOptions {
   readonly clock: Clock;
@@ -29,7 +37,7 @@ export interface StoreApiOptions {
 
 /** `Api` over the store, beside whoever owns its shards. Requests that overlap share one reading of it. */
 export function storeApi({ clock, emit, opened, process }: StoreApiOptions): Api {
-  let reading: Promise<Whole> | null = null;
+  let reading: Promise<Inventory> | null = null;
 
   const open = () => {
     const there = opened();
@@ -37,9 +45,9 @@ export function storeApi({ clock, emit, opened, process }: StoreApiOptions): Api
     throw new StoreError("unavailable", "the store is not open");
   };
 
-  async function whole(): Promise<Whole> {
+  async function whole(): Promise<Inventory> {
     const { store, engine } = open();
-    const shared = reading ?? readWhole(store.reader, engine.config, engine.targets.targets);
+    const shared = reading ?? readInventory(store.reader, engine.config, engine.targets.targets);
     reading = shared;
     try {
       return await shared;
@@ -97,7 +105,7 @@ export function storeApi({ clock, emit, opened, process }: StoreApiOptions): Api
     async tasks(query) {
       const { store, engine } = open();
       const all = await whole();
-      const { tasks, next } = await pageOf(store.reader, all, query);
+      const { tasks, next } = await listTasks(store.reader, all, query);
       const judged = judge(engine, all);
       const now = clock.now();
       return { tasks: tasks.map((known) => judged(known, now)), next };
@@ -160,7 +168,7 @@ export function storeApi({ clock, emit, opened, process }: StoreApiOptions): Api
     },
 
     async lanes(since, most) {
-      return await lanesOf(open().store.reader, await whole(), since, most);
+      return await timeline(open().store.reader, await whole(), since, most);
     },
 
     async acknowledge(id, scope, by, reason) {
@@ -199,7 +207,7 @@ function shownInstance({ project, record, target, live }: KnownInstance, now: nu
 /** Adds the limit that holds for a task. Made anew for each answer: rules and what is known of names may change. */
 function judge(
   { config, knowledge }: Engine,
-  { instances }: Whole,
+  { instances }: Inventory,
 ): (known: KnownTask, now: number) => JudgedTaskJson {
   const rules = new Map(instances.map(({ key, target }) => [key, target?.rules.stuck]));
   const orphans = commonStuck(config, commonRules(config));

@@ -9,7 +9,7 @@ import { fingerprint } from "../config/fingerprint.ts";
 import type { ProjectGate } from "../poll/project-gate.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { TaskSource } from "../ports/task-source.ts";
-import type { NoteDialect } from "./note-dialect.ts";
+import type { StoredDialect } from "./stored-dialect.ts";
 
 export interface ConnectionOptions {
   readonly project: ProjectConfig;
@@ -19,7 +19,7 @@ export interface ConnectionOptions {
   /** For one whole request that belongs to no instance: tokens, and the project's id. */
   readonly timeoutMs: number;
   /** What the project's API was found to understand, be it by the connection before. */
-  readonly dialect: NoteDialect;
+  readonly dialect: StoredDialect;
   readonly clock: Clock;
   readonly env: Readonly<Record<string, string | undefined>>;
 }
@@ -46,7 +46,7 @@ export class Connection {
     this.#credentials = openCredentials(project, this.#transport(timeoutMs));
   }
 
-  get dialect(): NoteDialect {
+  get dialect(): StoredDialect {
     return this.#options.dialect;
   }
 
@@ -97,19 +97,25 @@ export class Connection {
 }
 
 /** Tells credentials apart without telling them: for locks that outlive the process. */
-export const credentialsPrint = ({ credentials }: ProjectConfig): string => fingerprint(credentials);
+export const credentialsFingerprint = ({ credentials }: ProjectConfig): string => fingerprint(credentials);
 
 /** Changes when the project may be another one, or another part of it. */
-export function projectPrint({ name, region, project_id, iam_endpoint, discover }: ProjectConfig): string {
+export function projectFingerprint({
+  name,
+  region,
+  project_id,
+  iam_endpoint,
+  discover,
+}: ProjectConfig): string {
   const filter = discover?.enterprise_project_id ?? null;
   return fingerprint({ name, region, project_id, iam_endpoint, filter });
 }
 
 /** Changes when anything changes that a connection is made from. */
-export function connectionPrint(
+export function connectionFingerprint(
   project: ProjectConfig,
   limits: Pick<ConnectionOptions, "connections" | "timeoutMs">,
 ): string {
   const { endpoint, credentials, tls, proxy } = project;
-  return fingerprint({ project: projectPrint(project), endpoint, credentials, tls, proxy, ...limits });
+  return fingerprint({ project: projectFingerprint(project), endpoint, credentials, tls, proxy, ...limits });
 }

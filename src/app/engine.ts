@@ -3,31 +3,31 @@ import type { Config } from "../config/config.ts";
 import type { TaskwatchEvent } from "../core/event.ts";
 import type { Rules } from "../core/rules.ts";
 import type { InstanceRecord } from "../core/state.ts";
-import { Upkeep } from "../outbox/upkeep.ts";
+import { OutboxHousekeeping } from "../outbox/housekeeping.ts";
 import { WebhookWorkers } from "../outbox/workers.ts";
 import { startTicker } from "../platform/ticker.ts";
-import { Knowledges } from "../poll/knowledge.ts";
-import { LEAVE_GRACE_MS, Leavers } from "../poll/leavers.ts";
+import { InstanceReaper, LEAVE_GRACE_MS } from "../poll/instance-reaper.ts";
 import { Poller } from "../poll/poller.ts";
-import { Reach } from "../poll/reach.ts";
+import { Reachability } from "../poll/reachability.ts";
+import { ReplicaCounts } from "../poll/replica-counts.ts";
 import type { Shard } from "../poll/shard.ts";
 import { ShardKeeper } from "../poll/shard-keeper.ts";
-import { Tallies } from "../poll/tallies.ts";
-import { type PollProject, projectKey, shardOf, type Target } from "../poll/target.ts";
+import { type InstanceTarget, type PollProject, projectKey, shardOf } from "../poll/target.ts";
+import { TaskNameStatistics } from "../poll/task-name-statistics.ts";
 import type { Clock, Random } from "../ports/clock.ts";
 import type { Store } from "../ports/store.ts";
 import type { Emit } from "../ports/telemetry.ts";
-import { createAlerting, sightsAfter } from "./alerts.ts";
-import { every } from "./chores.ts";
+import { createAlerting, snapshotsAfter } from "./alerts.ts";
 import type { CleanupStack } from "./cleanup-stack.ts";
 import { Gates } from "./gates.ts";
 import { type JudgedOptions, judgedPlaceholders, judgedProjects } from "./judged.ts";
 import { LeaseTicks } from "./lease-ticks.ts";
 import { MaintenanceWatch } from "./maintenance-watch.ts";
-import { tellLoad, tellThresholds } from "./outlook.ts";
+import { emitApiDemand, emitThresholds } from "./outlook.ts";
 import { withIds } from "./project-ids.ts";
 import { type ProjectState, Projects, type WatchedProjects } from "./projects.ts";
 import { type CommonRules, commonRules, orphanRules } from "./rules.ts";
+import { runEvery } from "./run-every.ts";
 import { UnusedNotes } from "./unused-notes.ts";
 import type { InstanceViews, LeavingInstance } from "./views.ts";
 
@@ -67,16 +67,16 @@ export class Engine {
   readonly #stop = new AbortController();
   readonly #gates: Gates;
   readonly #projects: Projects;
-  readonly #knowledge: Knowledges;
-  readonly #reach: Reach;
+  readonly #knowledge: TaskNameStatistics;
+  readonly #reach: Reachability;
   readonly #poller: Poller;
   readonly #keeper: ShardKeeper;
   readonly #leases: LeaseTicks;
   readonly #unusedNotes: UnusedNotes;
   readonly #workers: WebhookWorkers;
-  readonly #upkeep: Upkeep;
+  readonly #upkeep: OutboxHousekeeping;
   readonly #alerting: Alerting;
-  readonly #leavers: Leavers;
+  readonly #leavers: InstanceReaper;
   readonly #maintenance: MaintenanceWatch;
   #config: Config;
   #targets: WatchedProjects = { projects: [], targets: [], placeholders: [] };
@@ -137,9 +137,9 @@ export class Engine {
     this.#unusedNotes = new UnusedNotes(store.notes, clock);
     const owned = () => this.#keeper.owned.values();
     const leases = () => [...owned()].map((shard) => shard.lease);
-    this.#knowledge = new Knowledges(owned);
-    const tallies = new Tallies({ notes: store.notes, member, members: () => this.#keeper.members });
-    this.#reach = new Reach({ emit, tallies, committed });
+    this.#knowledge = new TaskNameStatistics(owned);
+    const tallies = new ReplicaCounts({ notes: store.notes, member, members: () => this.#keeper.members });
+    this.#reach = new Reachability({ emit, tallies, committed });
     this.#poller = new Poller({
       clock,
       random,
@@ -160,7 +160,7 @@ export class Engine {
       emit: (fact) => emit({ kind: "outbox", fact }),
       version,
     });
-    this.#upkeep = new Upkeep({
+    this.#upkeep = new OutboxHousekeeping({
       outbox: store.outbox,
       clock,
       leases,
@@ -172,7 +172,7 @@ export class Engine {
       keeper: this.#keeper,
       watched: () => this.#poller.watched,
     });
-    this.#leavers = new Leavers({
+    this.#leavers = new InstanceReaper({
       wanted: (key) => this.#keys.has(key),
       settled: (projectId) => this.#projects.settled(projectId),
       rulesOf: (record) => this.#rulesOf(record),
@@ -211,7 +211,7 @@ export class Engine {
     return withIds(this.#config, new Map(this.#targets.projects.map(({ name, id }) => [name, id])));
   }
 
-  get knowledge(): Knowledges {
+  get knowledge(): TaskNameStatistics {
     return this.#knowledge;
   }
 
@@ -254,12 +254,12 @@ export class Engine {
     const { clock, cleanup, onUnforeseen } = this.#options;
     const { signal } = this.#stop;
     const chore = (where: string, ms: number, run: () => Promise<unknown> | unknown) =>
-      void every(ms, clock, signal, run, (error) => onUnforeseen(error, where));
+      void runEvery(ms, clock, signal, run, (error) => onUnforeseen(error, where));
     cleanup.defer("projects", () => this.#projects.close());
     const leasing = new AbortController();
     let givenBack: Promise<void> = Promise.resolve();
     cleanup.defer("leases", () => givenBack.finally(() => leasing.abort()));
-    void every(
+    void runEvery(
       LEASE_TICK_MS,
       clock,
       leasing.signal,
@@ -287,11 +287,11 @@ export class Engine {
       this.#reach.exchange(judgedProjects(this.#toJudge()), this.#poller.watched, clock.now()),
     );
     chore("alerts", ALERTS_MS, () => {
-      this.#alerting.look();
-      return this.#alerting.recall();
+      this.#alerting.sync();
+      return this.#alerting.restore();
     });
     chore("names", NAMES_MS, () => this.#readNames());
-    chore("time", TIME_MS, () => this.#reach.judgeByTime(this.#poller.watched, clock.now()));
+    chore("time", TIME_MS, () => this.#reach.expire(this.#poller.watched, clock.now()));
     chore("flush", FLUSH_MS, () => this.#flush());
     chore("prune", PRUNE_MS, () => this.#prune());
     chore("notes", NOTES_MS, () =>
@@ -316,7 +316,7 @@ export class Engine {
     const toJudge = this.#toJudge();
     const judged = [...judgedProjects(toJudge), ...judgedPlaceholders(toJudge)];
     await this.#reach.judgeProjects(judged, this.#poller.watched, now);
-    await this.#leavers.look(this.#keeper.owned.values(), now, this.#options.clock.monotonic());
+    await this.#leavers.run(this.#keeper.owned.values(), now, this.#options.clock.monotonic());
   }
 
   #toJudge(): JudgedOptions {
@@ -342,7 +342,7 @@ export class Engine {
   #committed(shard: Shard, events: readonly TaskwatchEvent[]): void {
     for (const { type, id } of events) this.#options.emit({ kind: "event.committed", type, id });
     this.#workers.wake(shard.number, new Set(events.flatMap((event) => event.webhooks)));
-    for (const sight of sightsAfter(shard, events)) this.#alerting.changed(sight);
+    for (const sight of snapshotsAfter(shard, events)) this.#alerting.changed(sight);
   }
 
   /** For an instance that leaves. */
@@ -351,7 +351,7 @@ export class Engine {
   }
 
   /** Removes a discovered instance at once when neither the instance list nor its own call knows it. */
-  async #hasLeft({ key, project, instanceId }: Target): Promise<boolean> {
+  async #hasLeft({ key, project, instanceId }: InstanceTarget): Promise<boolean> {
     const left = await this.#projects.gone(project.name, instanceId);
     if (left) this.#leavers.gone(key);
     return left;
@@ -378,12 +378,12 @@ export class Engine {
     await this.#upkeep.count();
     await this.#leases.tellUnreadable();
     this.#tellLoad();
-    tellThresholds(this.#config, this.#common, this.#targets.projects, this.#knowledge, clock.now(), emit);
+    emitThresholds(this.#config, this.#common, this.#targets.projects, this.#knowledge, clock.now(), emit);
   }
 
   #tellLoad(): void {
     const { emit, clock } = this.#options;
-    tellLoad(this.#targets.projects, this.#poller.watched, clock.now(), emit);
+    emitApiDemand(this.#targets.projects, this.#poller.watched, clock.now(), emit);
   }
 
   /** What the shards of other replicas have learned. */

@@ -1,4 +1,4 @@
-import type { Judged } from "../poll/reach.ts";
+import type { ProjectHealthInput } from "../poll/reachability.ts";
 import type { Shard } from "../poll/shard.ts";
 import type { ProjectState, WatchedProjects } from "./projects.ts";
 
@@ -12,7 +12,12 @@ export interface JudgedOptions {
 }
 
 /** The projects whose id is known, for a look at how they fare. */
-export function judgedProjects({ watched, states, totals, home }: JudgedOptions): readonly Judged[] {
+export function judgedProjects({
+  watched,
+  states,
+  totals,
+  home,
+}: JudgedOptions): readonly ProjectHealthInput[] {
   const byId = new Map(states.map((state) => [state.id, state]));
   return watched.projects.map((project) => {
     const { unwatched = null, discovery = null } = byId.get(project.id) ?? {};
@@ -23,7 +28,7 @@ export function judgedProjects({ watched, states, totals, home }: JudgedOptions)
 }
 
 /** The projects as far as they have no id: what was said of them then ends once they have one. */
-export function judgedPlaceholders({ watched, states, home }: JudgedOptions): readonly Judged[] {
+export function judgedPlaceholders({ watched, states, home }: JudgedOptions): readonly ProjectHealthInput[] {
   const byName = new Map(states.map((state) => [state.project.name, state]));
   return watched.placeholders.map((project) => {
     const { id = null, unwatched = null } = byName.get(project.name) ?? {};

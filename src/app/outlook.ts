@@ -2,17 +2,17 @@ import type { Config } from "../config/config.ts";
 import type { StuckRules } from "../core/rules.ts";
 import type { NameKnowledge } from "../core/state.ts";
 import { queuedThreshold, runningThreshold } from "../core/thresholds.ts";
-import { scheduledRate } from "../poll/asks.ts";
-import type { Knowledges } from "../poll/knowledge.ts";
+import { scheduledRate } from "../poll/follow-up.ts";
+import type { PolledInstance } from "../poll/polled-instance.ts";
 import type { PollProject } from "../poll/target.ts";
-import type { Watched } from "../poll/watched.ts";
+import type { TaskNameStatistics } from "../poll/task-name-statistics.ts";
 import type { Emit, KnownThreshold } from "../ports/telemetry.ts";
 import { type CommonRules, commonStuck } from "./rules.ts";
 
 /** What each project needs, and what it may use. */
-export function tellLoad(
+export function emitApiDemand(
   projects: readonly PollProject[],
-  watched: Iterable<Watched>,
+  watched: Iterable<PolledInstance>,
   now: number,
   emit: Emit,
 ): void {
@@ -25,11 +25,11 @@ export function tellLoad(
   }
 }
 
-export function tellThresholds(
+export function emitThresholds(
   config: Config,
   common: CommonRules,
   projects: readonly PollProject[],
-  knowledge: Knowledges,
+  knowledge: TaskNameStatistics,
   now: number,
   emit: Emit,
 ): void {
@@ -40,7 +40,7 @@ export function tellThresholds(
 }
 
 /** Calls per second that the instances need by the schedules in force, each poll asking what the last one asked. */
-function loadOf(watched: readonly Watched[], now: number): number {
+function loadOf(watched: readonly PolledInstance[], now: number): number {
   let perSecond = 0;
   for (const each of watched) {
     const interval = each.scheduleAt(now).interval(now);
@@ -55,7 +55,7 @@ function thresholdsOf(
   config: Config,
   common: CommonRules,
   entries: Iterable<NameKnowledge>,
-  knowledge: Knowledges,
+  knowledge: TaskNameStatistics,
   projectId: string,
   now: number,
 ): readonly KnownThreshold[] {

@@ -1,7 +1,7 @@
 import type { Config, ProjectConfig } from "../config/config.ts";
 import { fingerprint } from "../config/fingerprint.ts";
 import { readDocument } from "../ports/document.ts";
-import type { Notes } from "../ports/store.ts";
+import type { SharedDocuments } from "../ports/store.ts";
 
 /** A project whose id was looked up. */
 interface LookedUp {
@@ -18,9 +18,9 @@ const MOST = 1_000;
 
 /** The ids that IAM gave, with the names of their projects, kept for all replicas, later runs and commands. */
 export class ProjectIds {
-  readonly #notes: Pick<Notes, "read" | "write" | "setAside">;
+  readonly #notes: Pick<SharedDocuments, "read" | "write" | "setAside">;
 
-  constructor(notes: Pick<Notes, "read" | "write" | "setAside">) {
+  constructor(notes: Pick<SharedDocuments, "read" | "write" | "setAside">) {
     this.#notes = notes;
   }
 

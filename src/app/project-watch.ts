@@ -4,7 +4,7 @@ import { type FailedTries, failedAgain, type Unwatched, unwatchedFor } from "../
 import { CloudError, StoreError, UsageError } from "../errors.ts";
 import { Discovery } from "../poll/discovery.ts";
 import type { Clock } from "../ports/clock.ts";
-import type { Notes } from "../ports/store.ts";
+import type { SharedDocuments } from "../ports/store.ts";
 import type { Connection } from "./connection.ts";
 import { accessOf, type ProjectIds } from "./project-ids.ts";
 
@@ -19,7 +19,7 @@ export interface ProjectWatchOptions {
   readonly print: string;
   readonly connection: Connection;
   readonly ids: ProjectIds;
-  readonly notes: Notes;
+  readonly notes: SharedDocuments;
   readonly clock: Clock;
   /** The id, or what is known of the instances, has changed. */
   readonly onChange: () => void;

@@ -3,22 +3,22 @@ import { plainInstance } from "../config/resolve.ts";
 import { type Discovered, type DiscoveredInstance, isBornWatched } from "../core/discovered.ts";
 import { placeholderId, type Unwatched } from "../core/unwatched.ts";
 import type { Discovery } from "../poll/discovery.ts";
-import type { PollProject, Target } from "../poll/target.ts";
+import type { InstanceTarget, PollProject } from "../poll/target.ts";
 import type { Clock } from "../ports/clock.ts";
-import type { Notes } from "../ports/store.ts";
+import type { SharedDocuments } from "../ports/store.ts";
 import type { Emit } from "../ports/telemetry.ts";
 import { compileGlob } from "../util/glob.ts";
-import { Connection, connectionPrint, credentialsPrint } from "./connection.ts";
+import { Connection, connectionFingerprint, credentialsFingerprint } from "./connection.ts";
 import type { Gates } from "./gates.ts";
-import { NoteDialect } from "./note-dialect.ts";
 import { ProjectIds } from "./project-ids.ts";
 import { ProjectWatch } from "./project-watch.ts";
 import { commonRules } from "./rules.ts";
+import { StoredDialect } from "./stored-dialect.ts";
 import { TargetFactory, type Wanted } from "./targets.ts";
 
 export interface ProjectsOptions {
   readonly gates: Gates;
-  readonly notes: Notes;
+  readonly notes: SharedDocuments;
   readonly clock: Clock;
   readonly emit: Emit;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -30,7 +30,7 @@ export interface ProjectsOptions {
 export interface WatchedProjects {
   /** Those whose id is known. */
   readonly projects: readonly PollProject[];
-  readonly targets: readonly Target[];
+  readonly targets: readonly InstanceTarget[];
   /** One of each configured project, under the id that stands for one that is not known. */
   readonly placeholders: readonly PollProject[];
 }
@@ -76,15 +76,15 @@ export class Projects {
     const added: ProjectWatch[] = [];
     for (const project of config.projects) {
       const limits = { connections: config.poll.concurrency, timeoutMs: config.poll.timeout };
-      const print = connectionPrint(project, limits);
+      const print = connectionFingerprint(project, limits);
       const known = before.get(project.name);
       // Also for a connection that stays: the budget may have changed, and the gate is shared by name.
-      const gate = gates.gate(project.name, project.requests_per_second, credentialsPrint(project));
+      const gate = gates.gate(project.name, project.requests_per_second, credentialsFingerprint(project));
       if (known?.print === print) {
         next.set(project.name, known);
         continue;
       }
-      const dialect = known?.connection.dialect ?? new NoteDialect(notes, project.name);
+      const dialect = known?.connection.dialect ?? new StoredDialect(notes, project.name);
       const connection = new Connection({ project, gate, ...limits, dialect, clock, env });
       const onChange = () => this.#changed();
       const watch = new ProjectWatch({ project, print, connection, ids: this.#ids, notes, clock, onChange });
@@ -95,7 +95,7 @@ export class Projects {
     }
     this.#config = config;
     this.#watches = next;
-    gates.retain(new Map(config.projects.map((project) => [project.name, credentialsPrint(project)])));
+    gates.retain(new Map(config.projects.map((project) => [project.name, credentialsFingerprint(project)])));
     for (const [name, watch] of before) if (next.get(name) !== watch) void watch.close();
     for (const watch of added) void watch.identify();
     this.#changed();
@@ -107,7 +107,7 @@ export class Projects {
     if (!config) return { projects: [], targets: [], placeholders: [] };
     const factory = new TargetFactory(config, commonRules(config));
     const projects: PollProject[] = [];
-    const targets: Target[] = [];
+    const targets: InstanceTarget[] = [];
     const placeholders: PollProject[] = [];
     for (const { project, watch, found } of this.#running()) {
       const { connection } = watch;

@@ -1,13 +1,13 @@
 import type { Config, ProjectConfig } from "../config/config.ts";
-import type { PollProject, Target } from "../poll/target.ts";
+import type { InstanceTarget, PollProject } from "../poll/target.ts";
 import type { Clock } from "../ports/clock.ts";
 import { openStore } from "../store/open.ts";
-import { Connection, credentialsPrint } from "./connection.ts";
+import { Connection, credentialsFingerprint } from "./connection.ts";
 import { Gates } from "./gates.ts";
-import { NoteDialect } from "./note-dialect.ts";
 import { discoveryOf } from "./project-watch.ts";
 import { wantedOf } from "./projects.ts";
 import { commonRules } from "./rules.ts";
+import { StoredDialect } from "./stored-dialect.ts";
 import { TargetFactory } from "./targets.ts";
 
 /** A configured project, for whoever asks once and is gone. */
@@ -22,7 +22,7 @@ export interface StandaloneProject {
    */
   readonly reach: (
     signal: AbortSignal,
-  ) => Promise<{ readonly project: PollProject; readonly targets: readonly Target[] }>;
+  ) => Promise<{ readonly project: PollProject; readonly targets: readonly InstanceTarget[] }>;
 }
 
 /**
@@ -40,13 +40,13 @@ export async function withProjects<T>(
   const factory = new TargetFactory(config, commonRules(config));
   const connections: Connection[] = [];
   const open = (project: ProjectConfig): StandaloneProject => {
-    const gate = gates.gate(project.name, project.requests_per_second, credentialsPrint(project));
+    const gate = gates.gate(project.name, project.requests_per_second, credentialsFingerprint(project));
     const connection = new Connection({
       project,
       gate,
       connections: config.poll.concurrency,
       timeoutMs: config.poll.timeout,
-      dialect: new NoteDialect(store.notes, project.name),
+      dialect: new StoredDialect(store.notes, project.name),
       clock,
       env,
     });

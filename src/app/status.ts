@@ -2,14 +2,14 @@ import type { Config, ProjectConfig } from "../config/config.ts";
 import { iso } from "../core/data.ts";
 import type { InstanceRecord } from "../core/state.ts";
 import { placeholderId } from "../core/unwatched.ts";
-import { scheduledRate } from "../poll/asks.ts";
+import { scheduledRate } from "../poll/follow-up.ts";
+import { scheduleInForce } from "../poll/polled-instance.ts";
 import type { PollProject } from "../poll/target.ts";
-import { scheduleInForce } from "../poll/watched.ts";
 import { countTasks, unreachableJson } from "../views/instance.ts";
 import type { ProjectJson, StatusJson } from "../views/status.ts";
 import type { Engine } from "./engine.ts";
+import type { Inventory, KnownInstance } from "./inventory.ts";
 import type { ProjectState } from "./projects.ts";
-import type { KnownInstance, Whole } from "./whole.ts";
 
 /** What a status tells of the process, whether or not the store has answered yet. */
 export interface Process {
@@ -28,7 +28,7 @@ export interface Process {
 export function statusJson(
   process: Process,
   engine: Engine | null,
-  whole: Whole | null,
+  whole: Inventory | null,
   unreadable: number | null,
   now: number,
 ): StatusJson {

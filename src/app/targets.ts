@@ -1,7 +1,7 @@
 import type { Config, InstanceConfig, InstancePollConfig, ProjectConfig } from "../config/config.ts";
 import { instanceKey } from "../core/state.ts";
 import { Schedule } from "../poll/schedule.ts";
-import { type PollProject, shardOf, shareOf, type Target } from "../poll/target.ts";
+import { type InstanceTarget, type PollProject, shardOf, shareOf } from "../poll/target.ts";
 import type { Connection } from "./connection.ts";
 import { type CommonRules, instanceRules, projectRules } from "./rules.ts";
 
@@ -46,7 +46,7 @@ export class TargetFactory {
     known: KnownProject,
     project: PollProject,
     { instance, discovered, announce, bornWatched }: Wanted,
-  ): Target {
+  ): InstanceTarget {
     const key = instanceKey(project.id, instance.id);
     const { schedule, active_schedule: active } = instance.poll;
     return {

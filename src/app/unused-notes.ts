@@ -1,8 +1,8 @@
 import type { Config } from "../config/config.ts";
 import { placeholderId } from "../core/unwatched.ts";
 import type { Clock } from "../ports/clock.ts";
-import type { Notes } from "../ports/store.ts";
-import { credentialsPrint } from "./connection.ts";
+import type { SharedDocuments } from "../ports/store.ts";
+import { credentialsFingerprint } from "./connection.ts";
 
 /** Replicas read a changed configuration at different moments, and a slip in the file must not forget anything. */
 const GRACE_MS = 3_600_000;
@@ -19,12 +19,12 @@ export interface Used {
  * webhooks that left. A note that is removed too early is found out anew.
  */
 export class UnusedNotes {
-  readonly #notes: Notes;
+  readonly #notes: SharedDocuments;
   readonly #clock: Clock;
   /** By the monotonic clock. */
   readonly #unusedSince = new Map<string, number>();
 
-  constructor(notes: Notes, clock: Clock) {
+  constructor(notes: SharedDocuments, clock: Clock) {
     this.#notes = notes;
     this.#clock = clock;
   }
@@ -54,7 +54,7 @@ export class UnusedNotes {
 function usedBy({ config, projectIds }: Used): (name: string) => boolean {
   const names = new Set(config.projects.map(({ name }) => name));
   const webhooks = new Set(config.webhooks.map(({ name }) => name));
-  const credentials = new Set(config.projects.map(credentialsPrint));
+  const credentials = new Set(config.projects.map(credentialsFingerprint));
   // What is found out before an id is known.
   const placeholders = new Set(config.projects.map(({ name }) => placeholderId(name)));
   const ofProject = (id: string) => projectIds === null || projectIds.has(id) || placeholders.has(id);

@@ -1,8 +1,8 @@
 import type { InstanceRecord } from "../core/state.ts";
 import type { InstanceView } from "../observe/view.ts";
-import type { Leaving } from "../poll/leavers.ts";
+import type { Leaving } from "../poll/instance-reaper.ts";
+import type { PolledInstance } from "../poll/polled-instance.ts";
 import { newRecord } from "../poll/target.ts";
-import type { Watched } from "../poll/watched.ts";
 
 /** Longer than the series of a removed instance are shown. */
 const KEEP_REMOVED_MS = 16 * 60_000;
@@ -39,7 +39,7 @@ export class InstanceViews {
 
   /** One view at a time, as a scrape takes them, so that ten thousand do not hold the event loop. */
   *list(
-    all: Iterable<Watched>,
+    all: Iterable<PolledInstance>,
     leaving: Iterable<LeavingInstance>,
     now: number,
   ): Generator<InstanceView, void, undefined> {
@@ -63,7 +63,7 @@ export class InstanceViews {
     return { ...UNPOLLED, project, record, tasks, failures, removedAt: null };
   }
 
-  of(watched: Watched, now: number): InstanceView {
+  of(watched: PolledInstance, now: number): InstanceView {
     const { target, state, lastPollAt } = watched;
     const { project, rules, instanceId } = target;
     const record = state?.record ?? newRecord(project.id, rules.instance, target);

@@ -3,7 +3,7 @@ import type { Config } from "../config/config.ts";
 import { plainInstance } from "../config/resolve.ts";
 import { CloudError } from "../errors.ts";
 import { systemClock } from "../platform/clock.ts";
-import type { Target } from "../poll/target.ts";
+import type { InstanceTarget } from "../poll/target.ts";
 import { Semaphore } from "../util/semaphore.ts";
 import { failureText } from "./cause-text.ts";
 import type { Io } from "./io.ts";
@@ -66,9 +66,9 @@ async function askProject(
   slots: Semaphore,
   signal: AbortSignal,
   done: () => void,
-): Promise<{ readonly answers: readonly Answer[]; readonly targets: readonly Target[] }> {
+): Promise<{ readonly answers: readonly Answer[]; readonly targets: readonly InstanceTarget[] }> {
   const project = config.name;
-  let targets: readonly Target[] = [];
+  let targets: readonly InstanceTarget[] = [];
   const own = await outcome(async () => {
     const reached = await reach(signal);
     const [first] = reached.targets;
@@ -103,7 +103,7 @@ async function askProject(
   return { answers: [{ project, instance: "", problem: null }, ...asked], targets };
 }
 
-async function shortList({ source, instanceId }: Target, signal: AbortSignal): Promise<void> {
+async function shortList({ source, instanceId }: InstanceTarget, signal: AbortSignal): Promise<void> {
   const now = systemClock.now() + (source.cloudOffset ?? 0);
   const { gap, cause } = await source.list(instanceId, { from: now - SHORT_MS, to: now }, signal);
   if (cause !== null) throw new CloudError(cause, gap ?? "the list is not complete");

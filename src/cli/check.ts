@@ -1,4 +1,4 @@
-import { needsOf, warningsOf } from "../app/needs.ts";
+import { apiDemand, apiDemandWarnings } from "../app/api-demand.ts";
 import { ProjectIds } from "../app/project-ids.ts";
 import type { Config } from "../config/config.ts";
 import { maskConfig } from "../config/mask.ts";
@@ -20,7 +20,7 @@ export async function check(args: CheckArgs, io: Io): Promise<ExitCode> {
   const { config } = await mustLoad(args, io);
   io.out(maskConfig(config));
   const online = args.online ? await checkOnline(config, io) : null;
-  const needs = needsOf(online?.found ?? config, systemClock.now());
+  const needs = apiDemand(online?.found ?? config, systemClock.now());
   const rows = needs.map(({ project, instances, discovers, idle, busy, allowed }) => [
     project,
     `${instances}${discovers && online === null ? " and what discovery finds" : ""}`,
@@ -29,7 +29,7 @@ export async function check(args: CheckArgs, io: Io): Promise<ExitCode> {
     rate(allowed),
   ]);
   for (const line of renderTable(COLUMNS, rows, io.width)) io.out(line);
-  for (const warning of warningsOf(needs, config.poll.concurrency)) io.err(`warning: ${warning}`);
+  for (const warning of apiDemandWarnings(needs, config.poll.concurrency)) io.err(`warning: ${warning}`);
   if (args.online) await tellStored(config, io);
   return online?.accepted === false ? 1 : 0;
 }

@@ -3,7 +3,7 @@ import type { Config, ProjectConfig } from "../config/config.ts";
 import type { Window } from "../core/task.ts";
 import { UsageError } from "../errors.ts";
 import { systemClock } from "../platform/clock.ts";
-import type { Target } from "../poll/target.ts";
+import type { InstanceTarget } from "../poll/target.ts";
 import { nearest } from "../util/nearest.ts";
 import { Semaphore } from "../util/semaphore.ts";
 import { jsonText } from "../views/printable.ts";
@@ -65,7 +65,7 @@ export async function poll(args: PollArgs, io: Io): Promise<ExitCode> {
 }
 
 /** The stretch of time of one instance: as asked for, else as for an instance's first poll. */
-function rangeOf({ from, to }: PollArgs, now: number): (target: Target) => Window {
+function rangeOf({ from, to }: PollArgs, now: number): (target: InstanceTarget) => Window {
   if (from !== undefined && from > (to ?? now)) {
     throw new UsageError(
       to === undefined ? "--from: this time has not come yet" : "--from: is later than --to",
@@ -87,7 +87,7 @@ function mayHave({ instances, discover }: ProjectConfig, names: PollArgs["instan
 }
 
 interface Reached {
-  readonly targets: readonly Target[];
+  readonly targets: readonly InstanceTarget[];
   readonly failure: InstancePass | null;
 }
 
@@ -112,10 +112,10 @@ function wantedTargets(
   { projects }: Config,
   reached: readonly Reached[],
   names: PollArgs["instance"],
-): readonly Target[] {
+): readonly InstanceTarget[] {
   const all = reached.flatMap(({ targets }) => targets);
   if (names === undefined) return all;
-  const has = ({ instanceId, rules }: Target, name: string) =>
+  const has = ({ instanceId, rules }: InstanceTarget, name: string) =>
     instanceId === name || rules.instance.name === name;
   for (const name of names) {
     // What could not be reached may have had it.
@@ -133,7 +133,7 @@ function wantedTargets(
 }
 
 async function passInstance(
-  target: Target,
+  target: InstanceTarget,
   window: Window,
   withScheduled: boolean,
   progress: Progress,
@@ -165,7 +165,7 @@ async function passInstance(
 }
 
 /** Without them the tasks are shown all the same. */
-async function readScheduled({ source, instanceId }: Target, signal: AbortSignal) {
+async function readScheduled({ source, instanceId }: InstanceTarget, signal: AbortSignal) {
   try {
     return { rows: await source.scheduled(instanceId, signal), problem: null };
   } catch (error) {

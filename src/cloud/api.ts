@@ -5,7 +5,7 @@ import { asksForNewToken, classify, httpDate, refusesCredentials, requestIdOf } 
 import type { HttpAnswer, HttpRequest } from "./http.ts";
 import { parseJson } from "./json.ts";
 import { SigningClock } from "./signing-clock.ts";
-import type { Target } from "./target.ts";
+import type { RequestTarget } from "./target.ts";
 import type { Transport } from "./transport.ts";
 
 export interface JsonAnswer {
@@ -44,7 +44,7 @@ export class Api {
    * One GET that answers with JSON. Rejects with a `CloudError`, or with the signal's reason.
    * @param query canonical, see `canonicalQuery`
    */
-  get(operation: Operation, target: Target, query: string, signal: AbortSignal): Promise<JsonAnswer> {
+  get(operation: Operation, target: RequestTarget, query: string, signal: AbortSignal): Promise<JsonAnswer> {
     const preparing = this.#auth.prepare(signal);
     const { renew, discard } = this.#auth;
     // A key pair needs none of it: every poll comes this way.
@@ -56,7 +56,7 @@ export class Api {
 
   async #prepared(
     operation: Operation,
-    target: Target,
+    target: RequestTarget,
     query: string,
     signal: AbortSignal,
     preparing: Promise<void> | null,
@@ -75,7 +75,7 @@ export class Api {
 
   async #renewing(
     operation: Operation,
-    target: Target,
+    target: RequestTarget,
     query: string,
     signal: AbortSignal,
   ): Promise<JsonAnswer> {
@@ -94,7 +94,7 @@ export class Api {
   /** @param renewable filled in with what was sent, for a call whose credentials can be renewed afterwards */
   #call(
     operation: Operation,
-    target: Target,
+    target: RequestTarget,
     query: string,
     signal: AbortSignal,
     renewable?: Sent,
@@ -118,7 +118,7 @@ export class Api {
     return this.#lastDate.time;
   }
 
-  #judge(answer: HttpAnswer, target: Target): JsonAnswer {
+  #judge(answer: HttpAnswer, target: RequestTarget): JsonAnswer {
     const now = this.#transport.clock.now();
     const date = this.#dateOf(answer);
     if (date !== null) this.#cloudOffset = date - now;

@@ -1,5 +1,5 @@
 import { Signer } from "./sign.ts";
-import type { Target } from "./target.ts";
+import type { RequestTarget } from "./target.ts";
 
 /** How calls of one project show who they are. */
 export interface RequestAuth {
@@ -13,7 +13,7 @@ export interface RequestAuth {
    * @param query canonical, exactly as it will be sent
    * @param now time to sign by, epoch milliseconds
    */
-  headers(target: Target, query: string, now: number): Record<string, string>;
+  headers(target: RequestTarget, query: string, now: number): Record<string, string>;
   /** Gets new credentials after those in these headers were called out of date; null where only a person can. */
   readonly renew: ((refused: Readonly<Record<string, string>>, signal: AbortSignal) => Promise<void>) | null;
   /** Drops credentials that were refused, so that the next call gets others; null where only a person can. */
@@ -70,6 +70,6 @@ export function secretsOf(keys: KeyPair): readonly string[] {
   return [keys.accessKey, keys.secretKey, ...(keys.securityToken === null ? [] : [keys.securityToken])];
 }
 
-export function tokenHeaders(target: Target, token: string): Record<string, string> {
+export function tokenHeaders(target: RequestTarget, token: string): Record<string, string> {
   return { host: target.host, ...target.headers, "x-auth-token": token };
 }

@@ -6,7 +6,7 @@ import type { HttpAnswer } from "./http.ts";
 import { isFields, parseJson } from "./json.ts";
 import { type Fetched, Refreshing } from "./refreshing.ts";
 import type { Signer } from "./sign.ts";
-import { type Target, target } from "./target.ts";
+import { type RequestTarget, target } from "./target.ts";
 import type { Transport } from "./transport.ts";
 
 export interface MetadataOptions {
@@ -117,7 +117,7 @@ export function metadataAuth(options: MetadataOptions): RequestAuth {
   };
 }
 
-function readKeys(answer: HttpAnswer, at: Target, now: number): Fetched<Agency> {
+function readKeys(answer: HttpAnswer, at: RequestTarget, now: number): Fetched<Agency> {
   const body = parseJson(answer.body);
   const found = isFields(body) && isFields(body.credential) ? body.credential : {};
   const { access, secret, securitytoken } = found;
@@ -137,11 +137,11 @@ function readKeys(answer: HttpAnswer, at: Target, now: number): Fetched<Agency> 
   return { value: { keys, signer: signerOf(keys) }, key: access, lifetimeMs };
 }
 
-function refusal(answer: HttpAnswer, at: Target, now: number): CloudError {
+function refusal(answer: HttpAnswer, at: RequestTarget, now: number): CloudError {
   return classify(answer, { where: at.host, now, secrets: [], signed: false });
 }
 
-function unusable(answer: HttpAnswer, at: Target, problem: string): CloudError {
+function unusable(answer: HttpAnswer, at: RequestTarget, problem: string): CloudError {
   return new CloudError("bad_response", `${at.host} answered ${answer.status} with ${problem}`, {
     status: answer.status,
   });

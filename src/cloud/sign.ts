@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 import { Hmac } from "./hmac.ts";
-import type { Target } from "./target.ts";
+import type { RequestTarget } from "./target.ts";
 
 /** SHA-256 of no body at all: every signed call of this program is a GET. */
 const EMPTY_BODY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -22,7 +22,7 @@ export class Signer {
   readonly #accessKey: string;
   readonly #hmac: Hmac;
   readonly #extra: Readonly<Record<string, string>>;
-  readonly #prepared = new WeakMap<Target, Prepared>();
+  readonly #prepared = new WeakMap<RequestTarget, Prepared>();
   #date = { second: Number.NaN, text: "" };
 
   /** @param extra headers of every call, sent and signed; lower-case names */
@@ -37,7 +37,7 @@ export class Signer {
    * @param query the canonical query, exactly as it will be sent
    * @param now epoch milliseconds; the gateway refuses what is off by more than 15 minutes
    */
-  headers(target: Target, query: string, now: number): Record<string, string> {
+  headers(target: RequestTarget, query: string, now: number): Record<string, string> {
     const date = this.#dateText(now);
     const { lead, beforeDate, afterDate, authorization } = this.#prepare(target);
     const canonical = `${lead}${query}${beforeDate}${date}${afterDate}`;
@@ -51,7 +51,7 @@ export class Signer {
     };
   }
 
-  #prepare(target: Target): Prepared {
+  #prepare(target: RequestTarget): Prepared {
     const known = this.#prepared.get(target);
     if (known) return known;
     const names = ["host", "x-sdk-date", ...Object.keys(target.headers), ...Object.keys(this.#extra)].sort();

@@ -11,7 +11,7 @@ import { decodeInstances, decodeProgress, decodeScheduled, decodeTasks, type Row
 import { ListMemory } from "./list-memory.ts";
 import type { DialectMemory, Page, PageQuery } from "./paging.ts";
 import { type ListResult, readList } from "./read-list.ts";
-import { type Target, target } from "./target.ts";
+import { type RequestTarget, target } from "./target.ts";
 import { windowTexts } from "./window-text.ts";
 
 export interface TaskSourceOptions {
@@ -45,11 +45,11 @@ export function createTaskSource(options: TaskSourceOptions): TaskSource {
   const otherLists = new ListMemory();
   const scheduledDialect = inMemory();
   const instanceDialect = inMemory();
-  const listTargets = new Map<string, Target>();
+  const listTargets = new Map<string, RequestTarget>();
 
-  const path = (...segments: string[]): Target =>
+  const path = (...segments: string[]): RequestTarget =>
     target(endpoint, ["v2", projectId, "instances", ...segments], projectId);
-  const tasksOf = (instanceId: string): Target => {
+  const tasksOf = (instanceId: string): RequestTarget => {
     const known = listTargets.get(instanceId);
     if (known) return known;
     const made = path(instanceId, "tasks");

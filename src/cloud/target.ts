@@ -1,7 +1,7 @@
 import { encode } from "./canonical.ts";
 
 /** Where a call goes, but for its query. Made once per instance, so that signers can keep what they prepare for it. */
-export interface Target {
+export interface RequestTarget {
   /** Scheme, host and port. */
   readonly origin: string;
   /** As in the Host header: with the port where it is not the scheme's own. */
@@ -20,7 +20,11 @@ const CONTENT_TYPE = { "content-type": "application/json" };
  * @param segments of the path, not encoded
  * @param projectId names the project that the call is about; null for calls that are about none
  */
-export function target(endpoint: string, segments: readonly string[], projectId: string | null): Target {
+export function target(
+  endpoint: string,
+  segments: readonly string[],
+  projectId: string | null,
+): RequestTarget {
   const { origin, host, pathname } = new URL(endpoint);
   return {
     origin,

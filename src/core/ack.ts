@@ -1,11 +1,11 @@
 import { iso } from "./data.ts";
 import type { Decision } from "./decision.ts";
-import { decisionOf, draftOf, edit, tellClosing } from "./draft.ts";
+import { decisionOf, draftOf, edit, resolveIncident } from "./draft.ts";
 import type { Rules } from "./rules.ts";
 import type { Acknowledgement, InstanceState } from "./state.ts";
 
 /** Why there was nothing to acknowledge, as a sentence for whoever asked. */
-export interface Refusal {
+export interface AckRefusal {
   readonly refused: string;
 }
 
@@ -18,7 +18,7 @@ export function acknowledge(
   taskId: string,
   by: Acknowledgement,
   rules: Rules,
-): Decision | Refusal {
+): Decision | AckRefusal {
   const known = state.tasks.get(taskId);
   if (known === undefined) return { refused: `task ${taskId} is not known` };
   if (known.failedAt === null && known.verdict === null) {
@@ -36,7 +36,7 @@ export function acknowledge(
   task.verdict = null;
   task.failedAt = null;
   task.acknowledged = by;
-  tellClosing(
+  resolveIncident(
     draft,
     task,
     { from: known.failedAt === null ? "stuck" : "failure", resolution: "acknowledged" },

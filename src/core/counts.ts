@@ -5,7 +5,7 @@ const KINDS = 64;
  * Counts one more happening. Keys always hold a colon, so that none of them is the name of something that every
  * object inherits. Past `KINDS` keys, new ones share `<first word>:OTHER`: ids stay distinct, only less telling.
  */
-export function count(
+export function countOccurrence(
   counts: Readonly<Record<string, number>>,
   happening: string,
 ): {

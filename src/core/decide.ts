@@ -1,12 +1,12 @@
 import type { Decision, DecisionInput } from "./decision.ts";
-import { type Draft, decisionOf, draftOf, edit, releaseMuted, tasksOf } from "./draft.ts";
+import { announceAfterMaintenance, type Draft, decisionOf, draftOf, edit, tasksOf } from "./draft.ts";
 import { expireFailures, isExpired, resolveByLaterSuccess } from "./failures.ts";
 import { type Coverage, isPruned, prune, pruneDue } from "./prune.ts";
 import { scheduledQuiet, watchScheduled } from "./scheduled.ts";
 import { type InstanceRecord, isOpenTask, type TaskState } from "./state.ts";
 import { isFinal, newerSighting, type ObservedTask } from "./task.ts";
 import { differs, discover, observe, vanish } from "./transitions.ts";
-import { applyJudgement, judge, repeatDue } from "./verdict.ts";
+import { applyVerdict, evaluateStuck, repeatDue } from "./verdict.ts";
 
 /**
  * Most open tasks of one instance that a listing may add to. A cloud that invents tasks, or never says that one ended,
@@ -47,7 +47,7 @@ export function decide(input: DecisionInput): Decision {
   if (draft.edits.size > 0) resolveByLaterSuccess(draft);
   expireFailures(draft);
   judgeAll(draft, input, seen);
-  for (const task of tasksOf(draft)) releaseMuted(draft, task);
+  for (const task of tasksOf(draft)) announceAfterMaintenance(draft, task);
   if (listing.complete && state.record.baselineAt === null) setBaseline(draft, input);
   // A plan that is still listed must find the task that it became.
   const planned = new Set(draft.record.scheduled.map(({ id }) => id));
@@ -115,7 +115,7 @@ function isQuiet(input: DecisionInput): boolean {
     if (repeatDue(task, rules.stuck.repeat, now)) return false;
     // Whether this instance itself saw the name go on is looked up only where it could make a difference.
     for (const executed of knowledge.executed(task.name) ? YES : EITHER) {
-      const verdict = judge(task, rules.stuck, knowledge, executed, times, progress.has(task.id));
+      const verdict = evaluateStuck(task, rules.stuck, knowledge, executed, times, progress.has(task.id));
       if (verdict?.kind !== task.verdict?.kind) return false;
     }
   }
@@ -207,7 +207,7 @@ function judgeAll(draft: Draft, input: DecisionInput, seen: ReadonlyMap<string, 
   }
   for (const task of open) {
     const told = observation.progress.has(task.id);
-    applyJudgement(draft, task, judge(task, rules.stuck, knowledge, executed, draft, told));
+    applyVerdict(draft, task, evaluateStuck(task, rules.stuck, knowledge, executed, draft, told));
   }
 }
 

@@ -1,8 +1,8 @@
-import { count } from "./counts.ts";
+import { countOccurrence } from "./counts.ts";
 import { type EventDetail, iso, taskData } from "./data.ts";
 import type { Decision, Fact, Learned } from "./decision.ts";
 import { type EventType, eventId, type Resolution, type TaskwatchEvent } from "./event.ts";
-import { spell } from "./reason.ts";
+import { humanDuration } from "./reason.ts";
 import { inform, route } from "./routing.ts";
 import type { Rules } from "./rules.ts";
 import type { Condition, InstanceRecord, InstanceState, MutedOpening, TaskState } from "./state.ts";
@@ -89,9 +89,9 @@ interface Telling {
 }
 
 /** One more event of this task. */
-export function tell(draft: Draft, task: Editable<TaskState>, telling: Telling): TaskwatchEvent {
+export function emit(draft: Draft, task: Editable<TaskState>, telling: Telling): TaskwatchEvent {
   const { rules } = draft;
-  const next = count(task.counts, telling.happening);
+  const next = countOccurrence(task.counts, telling.happening);
   task.counts = next.counts;
   task.sequence += 1;
   const data = taskData(rules, task, task.sequence, draft.cloudNow, telling.detail);
@@ -118,7 +118,7 @@ export function tell(draft: Draft, task: Editable<TaskState>, telling: Telling):
  * Under maintenance it is recorded only, and remembered: it is sent when the window ends, if it still holds.
  * @param before The condition that the incident was open for until now; null where it begins.
  */
-export function tellOpening(
+export function openIncident(
   draft: Draft,
   task: Editable<TaskState>,
   before: Condition | null,
@@ -126,7 +126,7 @@ export function tellOpening(
 ): void {
   const until = draft.rules.mutedUntil(draft.now, task);
   const detail = until === null ? telling.detail : { ...telling.detail, muted: true };
-  const event = tell(draft, task, { ...telling, detail });
+  const event = emit(draft, task, { ...telling, detail });
   const announced = task.muted === null ? before : task.muted.announced;
   task.muted = until === null ? null : { eventId: event.id, sequence: task.sequence, until, announced };
   task.informed = inform(task.informed, event.webhooks);
@@ -141,14 +141,14 @@ export interface Closing {
  * Tells the end of an incident, to whoever wants it and to whoever was sent the beginning. One that began and
  * ended inside maintenance was never announced: its end is recorded only. The caller sets what it ends.
  */
-export function tellClosing(
+export function resolveIncident(
   draft: Draft,
   task: Editable<TaskState>,
   closing: Closing,
   detail: EventDetail,
 ): void {
   const unannounced = task.muted !== null && task.muted.announced === null;
-  tell(draft, task, {
+  emit(draft, task, {
     type: "task.recovered",
     happening: `recovered:${closing.from}:${closing.resolution}`,
     detail: {
@@ -175,7 +175,7 @@ export const mutedUntilOf = ({ until }: MutedOpening, now: number): string | nul
   iso(Math.min(until, now));
 
 /** Sends the opening that maintenance held back, under its own id and sequence, once the window is over. */
-export function releaseMuted(draft: Draft, task: TaskState): void {
+export function announceAfterMaintenance(draft: Draft, task: TaskState): void {
   const { muted } = task;
   if (muted === null) return;
   const until = draft.rules.mutedUntil(draft.now, task);
@@ -190,7 +190,7 @@ export function releaseMuted(draft: Draft, task: TaskState): void {
   const type = copy.failedAt === null ? "task.stuck" : "task.failed";
   const began = copy.failedAt ?? verdict?.since ?? draft.now;
   const data = taskData(draft.rules, copy, muted.sequence, draft.cloudNow, {
-    reason: `still ${type === "task.failed" ? "failed" : `stuck (${verdict?.kind})`} after maintenance, ${spell((draft.now - began) / 1000)} after it began`,
+    reason: `still ${type === "task.failed" ? "failed" : `stuck (${verdict?.kind})`} after maintenance, ${humanDuration((draft.now - began) / 1000)} after it began`,
     verdict: verdict?.kind ?? null,
     threshold: verdict?.threshold ?? null,
     muted_until: mutedUntilOf(muted, draft.now),

@@ -7,7 +7,7 @@ export const ENDS_CAP = 200;
 const latest = ({ successAt, failureAt }: NameEnds): number => Math.max(successAt ?? 0, failureAt ?? 0);
 
 /** Keeps the updated_at of the last task of each name that ended SUCCESS or FAILED; the longest idle names go first. */
-export function noteEnd(draft: Draft, task: TaskState): void {
+export function recordEnd(draft: Draft, task: TaskState): void {
   const { status, name, updatedAt } = task;
   if (updatedAt === null || (status !== "SUCCESS" && status !== "FAILED")) return;
   const { ended } = draft.record;

@@ -1,15 +1,15 @@
 import type { Decision } from "./decision.ts";
 import {
+  announceAfterMaintenance,
   current,
   type Draft,
   decisionOf,
   draftOf,
   edit,
-  releaseMuted,
+  resolveIncident,
   tasksOf,
-  tellClosing,
 } from "./draft.ts";
-import { spell } from "./reason.ts";
+import { humanDuration } from "./reason.ts";
 import type { Rules } from "./rules.ts";
 import type { InstanceState, TaskState } from "./state.ts";
 
@@ -31,7 +31,7 @@ export function expireFailures(draft: Draft): void {
     if (!crowded && !isExpired(task, keepOpen, draft.now)) return;
     const reason = crowded
       ? `more than ${OPEN_FAILURES_CAP} open failures on this instance`
-      : `open for ${spell((draft.now - (task.failedAt ?? 0)) / 1000)}, kept for ${spell((keepOpen ?? 0) / 1000)}`;
+      : `open for ${humanDuration((draft.now - (task.failedAt ?? 0)) / 1000)}, kept for ${humanDuration((keepOpen ?? 0) / 1000)}`;
     closeFailure(draft, task, { resolution: "expired", reason });
   });
 }
@@ -90,7 +90,7 @@ function closeFailure(
 ): void {
   const copy = edit(draft, task);
   copy.failedAt = null;
-  tellClosing(
+  resolveIncident(
     draft,
     copy,
     { from: "failure", resolution: end.resolution },
@@ -99,11 +99,11 @@ function closeFailure(
 }
 
 /** What time alone brings, without a listing: failures expire and maintenance ends while an instance does not answer. */
-export function judgeFailures(state: InstanceState, rules: Rules, now: number): Decision {
+export function expireFailuresByTime(state: InstanceState, rules: Rules, now: number): Decision {
   const draft = draftOf(state, rules, now);
   if (needsTime(state, rules, now)) {
     expireFailures(draft);
-    for (const task of state.tasks.values()) releaseMuted(draft, current(draft, task));
+    for (const task of state.tasks.values()) announceAfterMaintenance(draft, current(draft, task));
   }
   return decisionOf(draft);
 }

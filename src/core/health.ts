@@ -1,9 +1,9 @@
 import { type Cause, type CloudAnswer, INSTANCE_ONLY_CAUSES } from "./cause.ts";
-import { count } from "./counts.ts";
+import { countOccurrence } from "./counts.ts";
 import { type EventDetail, instanceData, iso, projectData } from "./data.ts";
 import { mutedUntilOf } from "./draft.ts";
 import { type EventData, type EventType, eventId, type TaskwatchEvent } from "./event.ts";
-import { spell } from "./reason.ts";
+import { humanDuration } from "./reason.ts";
 import { route } from "./routing.ts";
 import type { Rules } from "./rules.ts";
 import type { InstanceRecord, MutedOpening, Unreachable } from "./state.ts";
@@ -58,7 +58,7 @@ export const releaseInstance = (record: InstanceRecord, rules: Rules, now: numbe
   release(record, { kind: "instance", rules, now });
 
 /** How the instances of one project fare. */
-export interface ProjectTally {
+export interface ProjectHealthCounts {
   readonly total: number;
   /** How many are down (`isDown`), by cause. */
   readonly failingByCause: ReadonlyMap<Cause, number>;
@@ -66,7 +66,11 @@ export interface ProjectTally {
 }
 
 /** What makes a whole project unreachable; null for nothing. */
-export function projectCause({ total, failingByCause, credentialsRefused }: ProjectTally): Cause | null {
+export function projectCause({
+  total,
+  failingByCause,
+  credentialsRefused,
+}: ProjectHealthCounts): Cause | null {
   if (credentialsRefused) return "credentials_rejected";
   let worst: Cause | null = null;
   let most = 0;
@@ -119,12 +123,12 @@ export function countInstances(
  * what fails: its instances then wait with news of their own, so that the first three do not tell what the project is
  * about to tell for all.
  */
-export function tallyProject(
+export function sumProject(
   counts: Iterable<ProjectCounts>,
   total: number,
   credentialsRefused: boolean,
   unreachable: Unreachable | null,
-): { readonly tally: ProjectTally; readonly near: boolean } {
+): { readonly tally: ProjectHealthCounts; readonly near: boolean } {
   let known = 0;
   const down = new Map<Cause, number>();
   const failing = new Map<Cause, number>();
@@ -159,7 +163,7 @@ export type ProjectRules = Pick<Rules, "project" | "webhooks" | "externalUrl" | 
 export function projectHealth(
   record: InstanceRecord,
   rules: ProjectRules,
-  tally: ProjectTally,
+  tally: ProjectHealthCounts,
   answers: ReadonlyMap<Cause, CloudAnswer>,
   unwatched: Unwatched | null,
   now: number,
@@ -198,7 +202,7 @@ function make(
   informed: readonly string[] = [],
 ): { readonly counts: InstanceRecord["counts"]; readonly event: TaskwatchEvent } {
   const type = `${scope.kind}.${word}` as const satisfies EventType;
-  const { counts, happening, occurrence } = count(record.counts, `${word}:${scope.kind}`);
+  const { counts, happening, occurrence } = countOccurrence(record.counts, `${word}:${scope.kind}`);
   const id = eventId(record.projectId, record.instanceId, "", happening, occurrence, record.removals);
   const data = dataOf(scope, detail);
   const webhooks = route(scope.rules.webhooks, { type, data }, informed);
@@ -241,7 +245,7 @@ function recover(record: InstanceRecord, scope: Scope, reason: string): HealthDe
     scope,
     "reachable",
     {
-      reason: `${reason}, after ${spell((scope.now - since) / 1000)}`,
+      reason: `${reason}, after ${humanDuration((scope.now - since) / 1000)}`,
       ...causeDetail(unreachable),
       muted: muted !== null,
     },

@@ -1,7 +1,7 @@
-import { count } from "./counts.ts";
+import { countOccurrence } from "./counts.ts";
 import { instanceData } from "./data.ts";
 import type { Decision } from "./decision.ts";
-import { type Draft, decisionOf, draftOf, edit, tellClosing } from "./draft.ts";
+import { type Draft, decisionOf, draftOf, edit, resolveIncident } from "./draft.ts";
 import { eventId } from "./event.ts";
 import { route } from "./routing.ts";
 import type { Rules } from "./rules.ts";
@@ -25,7 +25,7 @@ export function removeInstance(state: InstanceState, rules: Rules, now: number):
     const task = edit(draft, known);
     task.failedAt = null;
     task.verdict = null;
-    tellClosing(
+    resolveIncident(
       draft,
       task,
       { from: known.failedAt === null ? "stuck" : "failure", resolution: "instance_removed" },
@@ -49,7 +49,7 @@ function tellInstance(
   informed: readonly string[] = [],
 ): void {
   const { rules, now, record } = draft;
-  const next = count(record.counts, `${word}:instance`);
+  const next = countOccurrence(record.counts, `${word}:instance`);
   draft.record = { ...record, counts: next.counts };
   const type = `instance.${word}` as const;
   const data = instanceData(rules, { reason });

@@ -8,7 +8,7 @@ const UNITS = [
 ] as const;
 
 /** Seconds for people: the two greatest units, `1h 20m`. */
-export function spell(seconds: number): string {
+export function humanDuration(seconds: number): string {
   let rest = Math.max(0, Math.round(seconds));
   const parts: string[] = [];
   for (const [unit, size] of UNITS) {

@@ -3,7 +3,7 @@ import { current, type Draft, type Editable, edit, tasksOf } from "./draft.ts";
 import type { ScheduledTask, TaskState, Threshold } from "./state.ts";
 import { isOpen } from "./task.ts";
 import { enter, newTask, vanish } from "./transitions.ts";
-import { applyJudgement, type Judgement } from "./verdict.ts";
+import { applyVerdict, type StuckVerdict } from "./verdict.ts";
 
 /*
  * Scheduled tasks stand in a list of their own until they start. One that is late without having started becomes a
@@ -70,7 +70,7 @@ export function watchScheduled(
     const judgement = judgeStart(draft, task, begun);
     if (judgement === null) continue;
     draft.edits.set(task.id, task);
-    applyJudgement(draft, task, judgement);
+    applyVerdict(draft, task, judgement);
   }
 }
 
@@ -109,7 +109,7 @@ type Starts = ReadonlyMap<string, number>;
 const hasBegun = ({ name, scheduleAt }: TaskState, begun: Starts): boolean =>
   scheduleAt !== null && (begun.get(name) ?? -Infinity) >= scheduleAt - EARLY;
 
-function judgeStart(draft: Draft, task: TaskState, begun: Starts, replanned = false): Judgement | null {
+function judgeStart(draft: Draft, task: TaskState, begun: Starts, replanned = false): StuckVerdict | null {
   const { scheduleAt, verdict } = task;
   if (scheduleAt === null || task.acknowledged !== null || !isWaiting(task) || hasBegun(task, begun))
     return null;
@@ -141,13 +141,13 @@ function follow(draft: Draft, known: TaskState, row: ScheduledTask, begun: Start
   const task = current(draft, known);
   if (!isOpen(task.status)) return;
   const why = hasBegun(task, begun) ? BEGUN : replanned ? "planned for another time" : task.status;
-  applyJudgement(draft, task, judgeStart(draft, task, begun, replanned), why);
+  applyVerdict(draft, task, judgeStart(draft, task, begun, replanned), why);
 }
 
 /** A late one that left the list of scheduled tasks. What is over without a word said of it goes without one. `gone`: the task list does not show it either. */
 function leave(draft: Draft, task: TaskState, begun: Starts, gone: boolean): void {
   if (task.verdict !== null && hasBegun(task, begun)) {
-    applyJudgement(draft, task, null, BEGUN);
+    applyVerdict(draft, task, null, BEGUN);
   } else if (task.verdict !== null) {
     if (gone) vanish(draft, task, "gone from the list of scheduled tasks");
     return;
@@ -162,7 +162,7 @@ function forget(draft: Draft): void {
   if (draft.record.scheduled.length > 0) draft.record = { ...draft.record, scheduled: [] };
   for (const task of [...tasksOf(draft)]) {
     if (!isFollowed(task)) continue;
-    applyJudgement(draft, task, null, "scheduled tasks are not watched any more");
+    applyVerdict(draft, task, null, "scheduled tasks are not watched any more");
     const copy = edit(draft, task);
     copy.status = "DELETED";
     copy.unlisted = true;

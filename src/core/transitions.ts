@@ -1,7 +1,7 @@
 import { keyPart } from "./counts.ts";
 import { durationSeconds, iso } from "./data.ts";
-import { type Draft, type Editable, edit, tell, tellClosing, tellOpening } from "./draft.ts";
-import { noteEnd } from "./ends.ts";
+import { type Draft, type Editable, edit, emit, openIncident, resolveIncident } from "./draft.ts";
+import { recordEnd } from "./ends.ts";
 import type { EventType } from "./event.ts";
 import type { TaskState } from "./state.ts";
 import { isFinal, isKnownStatus, isOpen, type ObservedTask } from "./task.ts";
@@ -74,7 +74,7 @@ export function observe(draft: Draft, known: TaskState, seen: ObservedTask): voi
   if (moved) enter(draft, task, from, `status ${from} -> ${seen.status}`);
   else if (failedAgain(known, seen)) {
     enter(draft, task, from, `failed again: updated_at moved to ${iso(seen.updatedAt)}`);
-  } else if (isFinal(task.status)) noteEnd(draft, task);
+  } else if (isFinal(task.status)) recordEnd(draft, task);
 }
 
 /** A scheduled task that did not start in time has started after all: from now on it is a task like any. */
@@ -118,7 +118,7 @@ export function discover(draft: Draft, seen: ObservedTask, silent: boolean): voi
     enter(draft, task, null, `first seen as ${seen.status}`);
     return;
   }
-  noteEnd(draft, task);
+  recordEnd(draft, task);
   learnRun(draft, task);
 }
 
@@ -154,14 +154,14 @@ export function enter(draft: Draft, task: Editable<TaskState>, from: string | nu
     const before = task.failedAt !== null ? "failure" : wasStuck ? "stuck" : null;
     task.failedAt = draft.now;
     task.acknowledged = null;
-    tellOpening(draft, task, before, { type, happening, detail });
+    openIncident(draft, task, before, { type, happening, detail });
   } else {
-    tell(draft, task, { type, happening, detail });
+    emit(draft, task, { type, happening, detail });
   }
   tellTransition(draft, task, from, reason);
 
   if (wasStuck && isFinal(status) && status !== "FAILED") {
-    tellClosing(
+    resolveIncident(
       draft,
       task,
       { from: "stuck", resolution: "ended" },
@@ -171,7 +171,7 @@ export function enter(draft: Draft, task: Editable<TaskState>, from: string | nu
   // Only a success or a new run undoes a failure. A row that turns DELETED or CANCELLED was tidied up.
   if (task.failedAt !== null && (isOpen(status) || status === "SUCCESS")) {
     task.failedAt = null;
-    tellClosing(
+    resolveIncident(
       draft,
       task,
       { from: "failure", resolution: "moved_on" },
@@ -189,7 +189,7 @@ export function enter(draft: Draft, task: Editable<TaskState>, from: string | nu
       seenAt: draft.now,
     });
   }
-  noteEnd(draft, task);
+  recordEnd(draft, task);
   learnRun(draft, task);
 }
 
@@ -231,14 +231,14 @@ export function vanish(
   const task = edit(draft, known);
   const { status, verdict } = task;
   const reason = `${status}, ${how}`;
-  tell(draft, task, {
+  emit(draft, task, {
     type: "task.vanished",
     happening: `vanished:${keyPart(status)}`,
     detail: { reason, was_stuck: verdict !== null, previous_verdict: verdict?.kind ?? null },
   });
   if (verdict !== null) {
     task.verdict = null;
-    tellClosing(
+    resolveIncident(
       draft,
       task,
       { from: "stuck", resolution: "vanished" },

@@ -1,13 +1,13 @@
 import { iso } from "./data.ts";
 import type { Knowledge } from "./decision.ts";
-import { type Draft, edit, tellClosing, tellOpening } from "./draft.ts";
-import { SOURCE_TEXT, spell } from "./reason.ts";
+import { type Draft, edit, openIncident, resolveIncident } from "./draft.ts";
+import { humanDuration, SOURCE_TEXT } from "./reason.ts";
 import type { StuckRules } from "./rules.ts";
 import type { TaskState, Threshold, VerdictKind } from "./state.ts";
 import { isFinal } from "./task.ts";
 import { queuedThreshold, runningThreshold } from "./thresholds.ts";
 
-export interface Judgement {
+export interface StuckVerdict {
   readonly kind: VerdictKind;
   readonly threshold: Threshold;
 }
@@ -56,14 +56,14 @@ const stillHolds = (before: Threshold, limit: Threshold, stuck: StuckRules): boo
  * Age comes before progress: a task has one verdict at a time, and over its limit is the plainer one.
  * `told`: did this poll hear of its progress? Only then is it said to have none.
  */
-export function judge(
+export function evaluateStuck(
   task: TaskState,
   stuck: StuckRules,
   knowledge: Knowledge,
   executed: (name: string) => boolean,
   times: Times,
   told: boolean,
-): Judgement | null {
+): StuckVerdict | null {
   if (isFinal(task.status) || task.acknowledged !== null) return null;
   const { verdict } = task;
   const queued = isQueued(task.status);
@@ -92,10 +92,10 @@ export const repeatDue = (task: TaskState, repeat: number | null, now: number): 
   repeat !== null && task.verdict !== null && Math.abs(now - task.verdict.announcedAt) >= repeat;
 
 /** Commits the judgement of an open task, `why` with its end: once per task and verdict, again on a change, and as `stuck.repeat` asks. */
-export function applyJudgement(
+export function applyVerdict(
   draft: Draft,
   task: TaskState,
-  judgement: Judgement | null,
+  judgement: StuckVerdict | null,
   why = task.status,
 ): void {
   const before = task.verdict;
@@ -103,7 +103,7 @@ export function applyJudgement(
     if (before === null) return;
     const copy = edit(draft, task);
     copy.verdict = null;
-    tellClosing(
+    resolveIncident(
       draft,
       copy,
       { from: "stuck", resolution: "moved_on" },
@@ -118,7 +118,7 @@ export function applyJudgement(
     if (task.muted !== null || draft.rules.mutedUntil(draft.now, task) !== null) return;
     const copy = edit(draft, task);
     copy.verdict = { ...before, announcedAt: draft.now };
-    tellOpening(draft, copy, "stuck", {
+    openIncident(draft, copy, "stuck", {
       type: "task.stuck",
       happening: `stuck:${kind}`,
       detail: {
@@ -133,7 +133,7 @@ export function applyJudgement(
   const copy = edit(draft, task);
   copy.verdict = { kind, since: draft.now, threshold, announcedAt: draft.now };
   const reason = `${kind}: ${explain(task, judgement, draft)}`;
-  tellOpening(draft, copy, before === null ? null : "stuck", {
+  openIncident(draft, copy, before === null ? null : "stuck", {
     type: "task.stuck",
     happening: `stuck:${kind}`,
     detail: {
@@ -147,17 +147,17 @@ export function applyJudgement(
   draft.facts.push({ kind: "verdict", taskId: task.id, taskName: task.name, verdict: kind, reason });
 }
 
-function explain(task: TaskState, { kind, threshold }: Judgement, times: Times): string {
-  const limit = `limit ${spell(threshold.seconds)} (${SOURCE_TEXT[threshold.source]}${
+function explain(task: TaskState, { kind, threshold }: StuckVerdict, times: Times): string {
+  const limit = `limit ${humanDuration(threshold.seconds)} (${SOURCE_TEXT[threshold.source]}${
     threshold.samples > 0 ? `, ${threshold.samples} runs` : ""
   })`;
   if (kind === "no_progress" && task.progress !== null) {
-    const idle = spell((times.now - task.progress.since) / 1000);
+    const idle = humanDuration((times.now - task.progress.since) / 1000);
     return `at ${Math.round(task.progress.ratio * 100)} % for ${idle}, ${limit}`;
   }
   if (kind === "not_started" && task.scheduleAt !== null) {
-    const late = spell((times.cloudNow - task.scheduleAt) / 1000);
+    const late = humanDuration((times.cloudNow - task.scheduleAt) / 1000);
     return `planned for ${iso(task.scheduleAt)}, still ${task.status} ${late} later, ${limit}`;
   }
-  return `${task.status}, age ${spell(ageSeconds(task, times))}, ${limit}`;
+  return `${task.status}, age ${humanDuration(ageSeconds(task, times))}, ${limit}`;
 }

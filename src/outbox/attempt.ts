@@ -1,10 +1,10 @@
 import type { Clock } from "../ports/clock.ts";
+import { type AttemptResult, classifyAnswer } from "./attempt-result.ts";
 import type { Sender } from "./deliver.ts";
 import type { Format, FormattedEvent, Message } from "./format.ts";
-import { type Verdict, verdictOf } from "./verdict.ts";
 
 export interface Attempt {
-  readonly verdict: Verdict;
+  readonly verdict: AttemptResult;
   readonly status: number | null;
   /** What came back, in a few words: "HTTP 503", or what broke. Safe to show. */
   readonly message: string;
@@ -25,7 +25,7 @@ export async function attempt(
 ): Promise<Attempt> {
   const message = rendered(format, events, clock.now());
   if (message !== null) return exchange(sender, message, clock, signal, format.judge);
-  const verdict: Verdict = { kind: "refused", reason: "refused" };
+  const verdict: AttemptResult = { kind: "refused", reason: "refused" };
   return { verdict, status: null, message: "the event cannot be rendered", body: "", date: null, seconds: 0 };
 }
 
@@ -42,12 +42,12 @@ export async function exchange(
   const seconds = (clock.monotonic() - began) / 1000;
   if (answer.kind === "failed") {
     const { message } = answer;
-    return { verdict: verdictOf(answer), status: null, message, body: "", date: null, seconds };
+    return { verdict: classifyAnswer(answer), status: null, message, body: "", date: null, seconds };
   }
   const { status, body, date } = answer;
   const judgement = judged(judge, status, body);
   if (judgement === null)
-    return { verdict: verdictOf(answer), status, message: `HTTP ${status}`, body, date, seconds };
+    return { verdict: classifyAnswer(answer), status, message: `HTTP ${status}`, body, date, seconds };
   const { verdict, detail } = judgement;
   return { verdict, status, message: `HTTP ${status}, ${detail}`, body, date, seconds };
 }

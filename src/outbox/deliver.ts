@@ -4,8 +4,8 @@ import type { WebhookConfig } from "../config/config.ts";
 import type { Clock } from "../ports/clock.ts";
 import { redactUrl } from "../util/redact-url.ts";
 import { httpDate, parseRetryAfter } from "../util/retry-after.ts";
+import type { Answer } from "./attempt-result.ts";
 import type { Message } from "./format.ts";
-import type { Answer } from "./verdict.ts";
 
 export interface Sender {
   /** One request, redirects not followed. Rejects only with the signal's reason, when that is aborted. */

@@ -2,7 +2,7 @@ import type { WebhookConfig } from "../config/config.ts";
 import { fingerprint } from "../config/fingerprint.ts";
 import type { Clock } from "../ports/clock.ts";
 import { readDocument } from "../ports/document.ts";
-import type { Notes } from "../ports/store.ts";
+import type { SharedDocuments } from "../ports/store.ts";
 
 /**
  * Whether a webhook is switched off because its receiver answered 410. Kept in the note `webhook/<name>`, so
@@ -10,7 +10,7 @@ import type { Notes } from "../ports/store.ts";
  * refused: under another configuration the note is void.
  */
 export class DisableSwitch {
-  readonly #notes: Notes;
+  readonly #notes: SharedDocuments;
   readonly #name: string;
   readonly #fingerprint: string;
   readonly #clock: Clock;
@@ -19,7 +19,7 @@ export class DisableSwitch {
   #unsaved = false;
   #lookedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(notes: Notes, webhook: WebhookConfig, clock: Clock) {
+  constructor(notes: SharedDocuments, webhook: WebhookConfig, clock: Clock) {
     this.#notes = notes;
     this.#name = noteName(webhook.name);
     this.#fingerprint = fingerprint(webhook);
@@ -55,7 +55,7 @@ export class DisableSwitch {
 }
 
 /** Lifts a 410. False when the webhook is not disabled. */
-export async function enableWebhook(notes: Notes, name: string): Promise<boolean> {
+export async function enableWebhook(notes: SharedDocuments, name: string): Promise<boolean> {
   for (;;) {
     const note = await notes.read(noteName(name));
     if (note === null) return false;

@@ -1,7 +1,7 @@
 import type { Lease } from "../ports/store.ts";
 
 /** As a claim's "now": heads of lanes whatever their due time. */
-export const WHATEVER_IS_DUE = Number.MAX_SAFE_INTEGER;
+export const ALL_DUE = Number.MAX_SAFE_INTEGER;
 
 interface Entry {
   fence: number;

@@ -1,5 +1,5 @@
 import type { EventType } from "../core/event.ts";
-import type { Verdict } from "./verdict.ts";
+import type { AttemptResult } from "./attempt-result.ts";
 
 /** An event as a format gets it: `body` is the CloudEvent in JSON, as stored. */
 export interface FormattedEvent {
@@ -25,7 +25,7 @@ export interface Limit {
 
 /** What an answer's body says. `detail` is shown to people and never quotes the body. */
 export interface Judgement {
-  readonly verdict: Verdict;
+  readonly verdict: AttemptResult;
   readonly detail: string;
 }
 

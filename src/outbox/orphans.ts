@@ -1,7 +1,7 @@
 import type { Clock } from "../ports/clock.ts";
 import type { Delivery, Lease, Outbox } from "../ports/store.ts";
 import type { DeliveryFact } from "../ports/telemetry.ts";
-import { WHATEVER_IS_DUE } from "./due-shards.ts";
+import { ALL_DUE } from "./due-shards.ts";
 
 export interface OrphansOptions {
   readonly outbox: Outbox;
@@ -60,7 +60,7 @@ export class Orphans {
     let events = 0;
     for (const lease of leases()) {
       for (;;) {
-        const claimed = await outbox.claim(lease, webhook, BATCH, WHATEVER_IS_DUE);
+        const claimed = await outbox.claim(lease, webhook, BATCH, ALL_DUE);
         if (claimed === "fenced" || claimed.deliveries.length === 0) break;
         const { deliveries } = claimed;
         if ((await this.#settle({ lease, webhook, deliveries })) === "fenced") break;

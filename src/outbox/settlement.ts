@@ -1,7 +1,7 @@
 import { backoff } from "../core/backoff.ts";
 import type { Delivery, Settlement } from "../ports/store.ts";
 import { assertNever } from "../util/assert-never.ts";
-import type { Verdict } from "./verdict.ts";
+import type { AttemptResult } from "./attempt-result.ts";
 
 /** Milliseconds. */
 export interface RetryTimes {
@@ -39,7 +39,7 @@ export function cappedRetryAfter(retryAfter: number, retry: RetryTimes): number 
  * @param detail What was answered, for the dead letter's reason; safe to show.
  */
 export function settlementOf(
-  verdict: Verdict,
+  verdict: AttemptResult,
   delivery: Pick<Delivery, "since" | "attempts">,
   detail: string,
   context: SettlementContext,
@@ -63,7 +63,7 @@ export function settlementOf(
 
 /** The deliveries of one request, by what becomes of them: some may be over while the others are tried again, together. */
 export function settlementsOf<T extends Pick<Delivery, "since" | "attempts">>(
-  verdict: Verdict,
+  verdict: AttemptResult,
   deliveries: readonly T[],
   detail: string,
   context: SettlementContext,

@@ -1,31 +1,31 @@
 import type { WebhookConfig } from "../config/config.ts";
 import type { Clock, Random } from "../ports/clock.ts";
-import type { Delivery, Lease, Notes, Outbox } from "../ports/store.ts";
+import type { Delivery, Lease, Outbox, SharedDocuments } from "../ports/store.ts";
 import type { DeliveryFact } from "../ports/telemetry.ts";
+import { Aggregator, batchesOf } from "./aggregation.ts";
 import { AttemptLog, type RecentAttempt } from "./attempt-log.ts";
-import { Bell } from "./bell.ts";
-import { Courier } from "./courier.ts";
 import type { Sender } from "./deliver.ts";
+import { Deliverer } from "./deliverer.ts";
+import { DeliverySettler } from "./delivery-settler.ts";
 import { DisableSwitch } from "./disable-switch.ts";
-import { DueShards, WHATEVER_IS_DUE } from "./due-shards.ts";
-import { Flights } from "./flights.ts";
+import { ALL_DUE, DueShards } from "./due-shards.ts";
 import type { Format } from "./format.ts";
-import { Gathering, loadsOf } from "./gathering.ts";
-import { Health } from "./health.ts";
-import { Pace } from "./pace.ts";
-import { Settler } from "./settler.ts";
-import { SteadyTime } from "./steady-time.ts";
+import { InFlight } from "./in-flight.ts";
+import { NonDecreasingClock } from "./non-decreasing-clock.ts";
+import { RateLimiter } from "./rate-limit.ts";
+import { WakeSignal } from "./wake-signal.ts";
+import { WebhookHealth } from "./webhook-health.ts";
 
 export interface WorkerOptions {
   readonly webhook: WebhookConfig;
   readonly format: Format;
   readonly sender: Sender;
   readonly outbox: Outbox;
-  readonly notes: Notes;
+  readonly notes: SharedDocuments;
   readonly clock: Clock;
   readonly random: Random;
   /** Of the address that is sent to, where others send to it too. */
-  readonly pace?: Pace;
+  readonly pace?: RateLimiter;
   /** The shards that this replica owns and means to keep. */
   leases(): readonly Lease[];
   /** Whether the lease, by its local deadline, still is this replica's. */
@@ -50,17 +50,17 @@ const DISABLED = "disabled: the webhook is disabled";
 export class WebhookWorker {
   readonly name: string;
   readonly #options: WorkerOptions;
-  readonly #bell: Bell;
-  readonly #flights = new Flights((shard) => this.wake(shard));
-  readonly #gathering: Gathering | null;
-  readonly #pace: Pace;
+  readonly #bell: WakeSignal;
+  readonly #flights = new InFlight((shard) => this.wake(shard));
+  readonly #gathering: Aggregator | null;
+  readonly #pace: RateLimiter;
   readonly #due = new DueShards(LOOK_AGAIN_MS);
-  readonly #time: SteadyTime;
-  readonly #health: Health;
+  readonly #time: NonDecreasingClock;
+  readonly #health: WebhookHealth;
   readonly #switch: DisableSwitch;
   readonly #log: AttemptLog;
-  readonly #settler: Settler;
-  readonly #courier: Courier;
+  readonly #settler: DeliverySettler;
+  readonly #courier: Deliverer;
   readonly #stopping = new AbortController();
   #loop: Promise<void> = Promise.resolve();
   #claiming: { readonly shard: number; readonly ended: Promise<unknown> } | null = null;
@@ -71,16 +71,16 @@ export class WebhookWorker {
   constructor(options: WorkerOptions) {
     const { webhook, format, notes, clock, random, emit } = options;
     this.name = webhook.name;
-    this.#pace = options.pace ?? new Pace(format.pace ?? []);
-    this.#gathering = webhook.group === null ? null : new Gathering(webhook.group, format.maxEvents);
+    this.#pace = options.pace ?? new RateLimiter(format.pace ?? []);
+    this.#gathering = webhook.group === null ? null : new Aggregator(webhook.group, format.maxEvents);
     this.#options = options;
-    this.#bell = new Bell(clock);
-    this.#time = new SteadyTime(clock);
+    this.#bell = new WakeSignal(clock);
+    this.#time = new NonDecreasingClock(clock);
     this.#switch = new DisableSwitch(notes, webhook, clock);
     this.#log = new AttemptLog(webhook.name, clock, emit);
-    this.#health = new Health(webhook, clock, random, emit);
-    this.#settler = new Settler(options, this.#log, (lease) => this.#fenced(lease));
-    this.#courier = new Courier({
+    this.#health = new WebhookHealth(webhook, clock, random, emit);
+    this.#settler = new DeliverySettler(options, this.#log, (lease) => this.#fenced(lease));
+    this.#courier = new Deliverer({
       ...options,
       flights: this.#flights,
       pace: this.#pace,
@@ -102,7 +102,7 @@ export class WebhookWorker {
   /** Something was committed in the shard (in any, when null), or the leases changed. */
   wake(shard: number | null = null): void {
     this.#due.wake(shard);
-    this.#bell.ring();
+    this.#bell.notify();
   }
 
   /** The shard's lease is lost: its deliveries are aborted and left to the next owner. */
@@ -122,9 +122,9 @@ export class WebhookWorker {
   /** Claims nothing more and gives back what waits; what is in flight may end within the time, then it is aborted. Never rejects. */
   async stop(withinMs = Number.POSITIVE_INFINITY): Promise<void> {
     this.#stopping.abort();
-    this.#bell.ring();
+    this.#bell.notify();
     const allEnded = this.#loop.then(() => {
-      for (const load of loadsOf(this.#gathering?.release(null) ?? [])) this.#courier.giveBack(load);
+      for (const load of batchesOf(this.#gathering?.release(null) ?? [])) this.#courier.release(load);
       return this.#flights.ended(null);
     });
     if (withinMs !== Number.POSITIVE_INFINITY) {
@@ -162,8 +162,8 @@ export class WebhookWorker {
         if (wait > 0) await this.#bell.wait(wait);
       } catch (error) {
         failures++;
-        this.#settler.failed("claim", error);
-        await this.#settler.pause(failures, this.#stopping.signal).catch(() => undefined);
+        this.#settler.storeFailed("claim", error);
+        await this.#settler.backOff(failures, this.#stopping.signal).catch(() => undefined);
       }
     }
   }
@@ -173,7 +173,7 @@ export class WebhookWorker {
     const { clock, leases } = this.#options;
     await this.#lookAtSwitch();
     await this.#buryOld();
-    const held = this.#switch.disabled ? 0 : this.#health.held();
+    const held = this.#switch.disabled ? 0 : this.#health.retryIn();
     if (held > 0) return Math.min(held, LOOK_AGAIN_MS);
     for (const lease of this.#due.due(leases(), this.#time.now(), clock.monotonic())) {
       const limit = this.#free();
@@ -197,13 +197,13 @@ export class WebhookWorker {
     const limit = this.#health.down ? 1 : this.#options.webhook.concurrency;
     return Math.max(
       0,
-      Math.min(limit - this.#flights.size, this.#pace.free(this.#options.clock.monotonic())),
+      Math.min(limit - this.#flights.size, this.#pace.available(this.#options.clock.monotonic())),
     );
   }
 
   /** Until the pace allows a request; the end of a flight rings by itself. */
   #paceWait(): number {
-    return this.#pace.wait(this.#options.clock.monotonic()) || LOOK_AGAIN_MS;
+    return this.#pace.retryAfter(this.#options.clock.monotonic()) || LOOK_AGAIN_MS;
   }
 
   /** Sends the groups whose time has come. Returns the milliseconds until there may be more to send. */
@@ -211,7 +211,7 @@ export class WebhookWorker {
     const gathering = this.#gathering;
     if (gathering === null) return Number.POSITIVE_INFINITY;
     if (this.#switch.disabled) {
-      for (const load of loadsOf(gathering.release(null))) this.#courier.bury(load, DISABLED);
+      for (const load of batchesOf(gathering.release(null))) this.#courier.deadLetter(load, DISABLED);
       return Number.POSITIVE_INFINITY;
     }
     for (;;) {
@@ -221,7 +221,7 @@ export class WebhookWorker {
       const parcel = gathering.take(this.#time.now());
       if (parcel === null) return LOOK_AGAIN_MS;
       const ended = (delivered: boolean) => gathering.ended(parcel.group, delivered, this.#time.now());
-      this.#courier.send(loadsOf(parcel.held), ended);
+      this.#courier.send(batchesOf(parcel.held), ended);
     }
   }
 
@@ -232,16 +232,16 @@ export class WebhookWorker {
    */
   async #buryOld(): Promise<void> {
     const { outbox, clock, leases } = this.#options;
-    const over = this.#switch.disabled ? null : this.#health.over();
+    const over = this.#switch.disabled ? null : this.#health.expiredBefore();
     if (over === null || this.#flights.size > 0 || clock.monotonic() < this.#lookForOldAt) return;
-    const gathered = loadsOf(this.#gathering?.releaseOld(over.until) ?? []);
-    for (const load of gathered) this.#courier.bury(load, over.reason);
+    const gathered = batchesOf(this.#gathering?.releaseOld(over.until) ?? []);
+    for (const load of gathered) this.#courier.deadLetter(load, over.reason);
     let found = gathered.length > 0;
     for (const lease of this.#due.usable(leases())) {
       if (this.#stopping.signal.aborted) return;
       await this.#ask(lease, outbox.claimOld(lease, this.name, BURIED_AT_ONCE, over.until), (claimed) => {
         const deliveries = this.#fresh(lease, claimed);
-        this.#courier.bury({ lease, deliveries }, over.reason);
+        this.#courier.deadLetter({ lease, deliveries }, over.reason);
         if (deliveries.length > 0) found = true;
       });
     }
@@ -252,13 +252,13 @@ export class WebhookWorker {
     const { outbox, clock } = this.#options;
     const bury = this.#switch.disabled;
     this.#due.asking(lease, clock.monotonic());
-    const now = bury ? WHATEVER_IS_DUE : this.#time.now();
+    const now = bury ? ALL_DUE : this.#time.now();
     await this.#ask(lease, outbox.claim(lease, this.name, limit, now), ({ deliveries, nextDueAt }) => {
       if (deliveries.length === limit) this.#due.answered(lease, Number.NEGATIVE_INFINITY);
       else if (nextDueAt === null || deliveries.length > 0) this.#due.answered(lease, nextDueAt);
       else this.#due.answered(lease, Math.max(nextDueAt, this.#time.now() + EMPTY_CLAIM_MS));
       const fresh = this.#fresh(lease, deliveries);
-      if (bury) this.#courier.bury({ lease, deliveries: fresh }, DISABLED);
+      if (bury) this.#courier.deadLetter({ lease, deliveries: fresh }, DISABLED);
       else if (this.#gathering === null)
         for (const delivery of fresh) this.#courier.send([{ lease, deliveries: [delivery] }]);
       // While the claim was under way the shard may have been given to another replica.
@@ -269,7 +269,7 @@ export class WebhookWorker {
   /** Waits for the answer to a claim and takes it on; the shard is not idle before. */
   async #ask<T>(lease: Lease, claim: Promise<T | "fenced">, take: (claimed: T) => void): Promise<void> {
     const taken = claim.then((claimed) => {
-      this.#settler.answered();
+      this.#settler.storeAnswered();
       if (claimed === "fenced") this.#fenced(lease);
       else take(claimed);
     });

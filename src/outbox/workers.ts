@@ -5,7 +5,7 @@ import { createSender } from "./deliver.ts";
 import { webhookDispatcher } from "./dispatcher.ts";
 import type { Format } from "./format.ts";
 import { formatOf } from "./formats/index.ts";
-import { Pace } from "./pace.ts";
+import { RateLimiter } from "./rate-limit.ts";
 import { WebhookWorker, type WorkerOptions } from "./worker.ts";
 
 export interface WorkersOptions extends Omit<WorkerOptions, "webhook" | "format" | "sender" | "pace"> {
@@ -35,7 +35,7 @@ export class WebhookWorkers {
   readonly #retiring = new Map<string, Promise<void>>();
   readonly #retired = new Set<WebhookWorker>();
   /** By format, URL and routing key: several webhooks may send to one robot, and a new configuration does not make it forget. */
-  #paces: ReadonlyMap<string, Pace> = new Map();
+  #paces: ReadonlyMap<string, RateLimiter> = new Map();
   #stopped = false;
 
   constructor(options: WorkersOptions) {
@@ -50,14 +50,14 @@ export class WebhookWorkers {
   apply(webhooks: readonly WebhookConfig[]): void {
     const next = new Map<string, Running>();
     const begin: WebhookWorker[] = [];
-    const paces = new Map<string, Pace>();
+    const paces = new Map<string, RateLimiter>();
     for (const webhook of webhooks) {
       if (webhook.format === "alertmanager") continue;
       const print = fingerprint(webhook);
       const running = this.#running.get(webhook.name);
       const format = formatOf(webhook);
       const robot = [webhook.format, webhook.urls[0].reveal(), webhook.routing_key?.reveal()].join(" ");
-      const pace = paces.get(robot) ?? this.#paces.get(robot) ?? new Pace(format.pace ?? []);
+      const pace = paces.get(robot) ?? this.#paces.get(robot) ?? new RateLimiter(format.pace ?? []);
       paces.set(robot, pace);
       if (running?.fingerprint === print) next.set(webhook.name, running);
       else {
@@ -104,7 +104,7 @@ export class WebhookWorkers {
     }));
   }
 
-  #create(webhook: WebhookConfig, format: Format, pace: Pace): WebhookWorker {
+  #create(webhook: WebhookConfig, format: Format, pace: RateLimiter): WebhookWorker {
     const { version, ...options } = this.#options;
     const sender = createSender(webhook, webhookDispatcher(webhook), options.clock, version);
     return new WebhookWorker({ ...options, webhook, format, sender, pace });

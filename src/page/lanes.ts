@@ -1,4 +1,4 @@
-import { spell } from "../core/reason.ts";
+import { humanDuration } from "../core/reason.ts";
 import type { Bar, Lane, Lanes } from "../views/lane.ts";
 import { plural, timeText } from "../views/text.ts";
 import { type Html, html } from "./html.ts";
@@ -66,7 +66,7 @@ function laneItem({ instance, project, bars }: Lane, now: number): Html {
 
 function barLink(bar: Bar, x: number, width: number, track: number, now: number): Html {
   const { id, name, kind, status, from, to } = bar;
-  const took = spell(((to ?? now) - from) / 1000);
+  const took = humanDuration(((to ?? now) - from) / 1000);
   const text = `${shownName(name)}: ${KINDS[kind]} (${status}), ${timeText(from)}, ${took}`;
   const y = track * TRACK + 2;
   return html`<a href="tasks/${encodeURIComponent(id.toWellFormed())}" aria-label="${text}"><title>${text}</title><rect class="bar ${kind}" x="${percent(x)}" y="${y}" width="${percent(width)}" height="${BAR}" rx="2"/></a>`;

@@ -1,4 +1,4 @@
-import { spell } from "../core/reason.ts";
+import { humanDuration } from "../core/reason.ts";
 import type { InstanceJson } from "../views/instance.ts";
 import type { ProjectJson, StatusJson } from "../views/status.ts";
 import { plural } from "../views/text.ts";
@@ -147,7 +147,7 @@ function instancesTable(instances: readonly InstanceJson[], now: number): Html {
       html`${nameOf(each.instance.name)} <small>${nameOf(each.project.name)}, ${each.instance.engine}</small>`,
       html`${stateOf(each, now)}`,
       html`${ago(each.last_complete_poll_at, now)}`,
-      html`${each.poll_interval_seconds === null ? "–" : spell(each.poll_interval_seconds)}`,
+      html`${each.poll_interval_seconds === null ? "–" : humanDuration(each.poll_interval_seconds)}`,
       html`${tasksOf(each)}`,
     ],
   }));

@@ -1,4 +1,4 @@
-import { SOURCE_TEXT, spell } from "../core/reason.ts";
+import { humanDuration, SOURCE_TEXT } from "../core/reason.ts";
 import type { Threshold } from "../core/state.ts";
 import { printable } from "../views/printable.ts";
 import { timeText } from "../views/text.ts";
@@ -28,7 +28,7 @@ export const taskAnchor = (id: string): string => `/tasks/${encodeURIComponent(i
 export function ago(at: string | null, now: number): Html {
   if (at === null) return html`never`;
   const ms = Date.parse(at);
-  const distance = spell(Math.abs(now - ms) / 1000);
+  const distance = humanDuration(Math.abs(now - ms) / 1000);
   return html`${moment(at, now - ms >= 0 ? `${distance} ago` : `in ${distance}`)}`;
 }
 
@@ -48,11 +48,11 @@ export const since = (at: string | null, now: number): Html =>
   html`${ago(at, now)}${at !== null && html` <small>${clockTime(at, now)}</small>`}`;
 
 export const limitText = ({ seconds, source, samples }: Threshold): string =>
-  `${spell(seconds)} (${SOURCE_TEXT[source]}${samples > 0 ? `, ${samples} of them` : ""})`;
+  `${humanDuration(seconds)} (${SOURCE_TEXT[source]}${samples > 0 ? `, ${samples} of them` : ""})`;
 
 /** Age against its limit: a bar, and the same in words. */
 export function againstLimit(age: number | null, limit: Threshold | null): Html {
-  const words = age === null ? "unknown" : spell(age);
+  const words = age === null ? "unknown" : humanDuration(age);
   if (limit === null) return html`${words}`;
   const meter =
     age !== null &&

@@ -1,4 +1,4 @@
-import { spell } from "../core/reason.ts";
+import { humanDuration } from "../core/reason.ts";
 import type { Api, ExplainedTaskJson } from "../views/api.ts";
 import { eventItem } from "./events.ts";
 import { type Html, html } from "./html.ts";
@@ -49,7 +49,7 @@ function taskSection(explained: ExplainedTaskJson, index: number, now: number): 
     ["Updated", since(task.updated_at, now)],
     [
       "Duration",
-      html`${explained.duration_seconds === null ? "unknown" : spell(explained.duration_seconds)}`,
+      html`${explained.duration_seconds === null ? "unknown" : humanDuration(explained.duration_seconds)}`,
     ],
     ["Limit", limit && html`${limitText(limit)}`],
     ["Progress", progress_ratio === null ? null : html`${Math.round(progress_ratio * 100)} %`],

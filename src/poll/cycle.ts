@@ -4,9 +4,9 @@ import type { InstanceState } from "../core/state.ts";
 import type { Listing } from "../core/task.ts";
 import { type Query, queryWindow } from "../core/window.ts";
 import type { Clock } from "../ports/clock.ts";
-import { type Asked, askBeside } from "./asks.ts";
+import { type FollowUps, fetchFollowUps } from "./follow-up.ts";
 import type { Shard } from "./shard.ts";
-import { newRecord, type Target } from "./target.ts";
+import { type InstanceTarget, newRecord } from "./target.ts";
 import { commitDecision } from "./writer.ts";
 
 export interface CycleResult {
@@ -18,7 +18,7 @@ export interface CycleResult {
   /** The stretch of time that no poll covers any more; null for none. */
   readonly outage: Query["outage"];
   /** What was asked beside the listing. */
-  readonly asked: Asked;
+  readonly asked: FollowUps;
 }
 
 /** A foreign write beside the daemon is rare; twice in a row means that something is wrong. */
@@ -29,7 +29,7 @@ const TRIES = 3;
  * Rejects with the `CloudError` of the first page, the `StoreError` of the commit, or the signal's reason.
  */
 export async function pollOnce(
-  target: Target,
+  target: InstanceTarget,
   shard: Shard,
   knowledge: Knowledge,
   clock: Clock,
@@ -41,7 +41,7 @@ export async function pollOnce(
   const before = shard.wholeInMemory(target.key) ?? (await stateOf(target, shard));
   const { window, deep, outage } = queryWindow(before.record, rules.window, startedAt, source.cloudOffset);
   const listing = await source.list(target.instanceId, window, signal);
-  const asking = askBeside(target, before, listing, knowledge, clock.now(), withScheduled, signal);
+  const asking = fetchFollowUps(target, before, listing, knowledge, clock.now(), withScheduled, signal);
   const asked = asking instanceof Promise ? await asking : asking;
   const { lookups, progress, scheduled } = asked;
   const observation = { listing, startedAt, deep, lookups, progress, scheduled };
@@ -68,7 +68,7 @@ export async function pollOnce(
   throw new Error(`the state of ${target.key} changed under ${TRIES} commits in a row`);
 }
 
-async function stateOf(target: Target, shard: Shard): Promise<InstanceState> {
+async function stateOf(target: InstanceTarget, shard: Shard): Promise<InstanceState> {
   const known = await shard.whole(target.key);
   if (known) return known;
   const record = newRecord(target.project.id, target.rules.instance, {

@@ -8,7 +8,7 @@ import {
 import { ENGINES, type Engine } from "../core/task.ts";
 import type { Clock } from "../ports/clock.ts";
 import { readDocument } from "../ports/document.ts";
-import type { Notes } from "../ports/store.ts";
+import type { SharedDocuments } from "../ports/store.ts";
 import type { ListedInstance, TaskSource } from "../ports/task-source.ts";
 
 export interface DiscoveryOptions {
@@ -17,7 +17,7 @@ export interface DiscoveryOptions {
   readonly enterpriseProjectId: string | null;
   /** What was known with another filter, until this one has listed. */
   readonly before: Discovered | null;
-  readonly notes: Notes;
+  readonly notes: SharedDocuments;
   readonly clock: Clock;
 }
 

@@ -2,7 +2,7 @@ import type { CloudAnswer } from "../core/cause.ts";
 import { CloudError } from "../errors.ts";
 import type { Clock } from "../ports/clock.ts";
 import { readDocument } from "../ports/document.ts";
-import type { Notes } from "../ports/store.ts";
+import type { SharedDocuments } from "../ports/store.ts";
 import { untilAborted } from "../util/until-aborted.ts";
 
 /** The cloud locks a key for five minutes after more than five failures in a row: one try in that time is safe. */
@@ -50,7 +50,7 @@ export class KeyGuard {
    */
   readonly reporter: Report = (verdict, answer = null) =>
     void (refuses(verdict) && this.#settle(verdict, answer));
-  readonly #notes: Notes;
+  readonly #notes: SharedDocuments;
   readonly #clock: Clock;
   readonly #onChange: (refusal: Refusal | null) => void;
   #known: KeyNote | null = null;
@@ -62,7 +62,12 @@ export class KeyGuard {
   /** The trial got a token, and the call that it is for is still to come. */
   #renewed = false;
 
-  constructor(fingerprint: string, notes: Notes, clock: Clock, onChange: (refusal: Refusal | null) => void) {
+  constructor(
+    fingerprint: string,
+    notes: SharedDocuments,
+    clock: Clock,
+    onChange: (refusal: Refusal | null) => void,
+  ) {
     this.fingerprint = fingerprint;
     this.#notes = notes;
     this.#clock = clock;

@@ -6,13 +6,13 @@ import { CloudError, StoreError } from "../errors.ts";
 import type { Clock, Random } from "../ports/clock.ts";
 import type { Emit } from "../ports/telemetry.ts";
 import { type CycleResult, pollOnce } from "./cycle.ts";
-import type { Knowledges } from "./knowledge.ts";
 import { PollSlots, type ProjectSlots } from "./poll-slots.ts";
+import { PolledInstance } from "./polled-instance.ts";
 import { ProjectPolls, type StartPoll } from "./project-polls.ts";
-import type { Reach } from "./reach.ts";
+import type { Reachability } from "./reachability.ts";
 import type { Shard } from "./shard.ts";
-import { newRecord, type PollProject, type Target, targetNames } from "./target.ts";
-import { Watched } from "./watched.ts";
+import { type InstanceTarget, newRecord, type PollProject, targetNames } from "./target.ts";
+import type { TaskNameStatistics } from "./task-name-statistics.ts";
 import { commitDecision } from "./writer.ts";
 
 /** A second of tick, and some: polls due within it are released at their own time. */
@@ -26,8 +26,8 @@ export interface PollerOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly emit: Emit;
-  readonly knowledge: Knowledges;
-  readonly reach: Reach;
+  readonly knowledge: TaskNameStatistics;
+  readonly reach: Reachability;
   /** Polls in flight at once, over all projects. */
   readonly concurrency: number;
   /** Called after each commit with events: deliveries may be due. */
@@ -36,7 +36,7 @@ export interface PollerOptions {
    * Called when a discovered instance's own 404 was read on two polls an interval apart. Resolves with true when it has
    * left, and false while the instance list still shows it.
    */
-  readonly onNotFound: (target: Target) => Promise<boolean>;
+  readonly onNotFound: (target: InstanceTarget) => Promise<boolean>;
 }
 
 interface RunningProject {
@@ -51,9 +51,9 @@ export class Poller {
   readonly #slots: PollSlots;
   readonly #stop = new AbortController();
   readonly #shards = new Map<number, Shard>();
-  readonly #watched = new Map<string, Watched>();
+  readonly #watched = new Map<string, PolledInstance>();
   readonly #projects = new Map<string, RunningProject>();
-  #targets = new Map<string, Target>();
+  #targets = new Map<string, InstanceTarget>();
   #lastTick: { readonly wall: number; readonly monotonic: number };
 
   constructor(options: PollerOptions) {
@@ -62,7 +62,7 @@ export class Poller {
     this.#lastTick = this.#time();
   }
 
-  get watched(): Iterable<Watched> {
+  get watched(): Iterable<PolledInstance> {
     return this.#watched.values();
   }
 
@@ -71,7 +71,7 @@ export class Poller {
   }
 
   /** What is to be watched from now on, over all shards. Polls of what stays go on as they were. */
-  setTargets(projects: readonly PollProject[], targets: readonly Target[]): void {
+  setTargets(projects: readonly PollProject[], targets: readonly InstanceTarget[]): void {
     this.#setProjects(projects);
     this.#targets = new Map(targets.map((target) => [target.key, target]));
     for (const [key, watched] of this.#watched) {
@@ -107,7 +107,7 @@ export class Poller {
       for (const watched of this.#watched.values()) watched.nextDue = this.#nextDue(watched, wall);
     }
     // From here on by the monotonic clock: the other one may be set before they are released.
-    const due: { watched: Watched; dueAt: number }[] = [];
+    const due: { watched: PolledInstance; dueAt: number }[] = [];
     for (const watched of this.#watched.values()) {
       if (watched.nextDue >= wall + HORIZON_MS) continue;
       const late = Math.min(wall - watched.nextDue, Number.MAX_SAFE_INTEGER);
@@ -146,11 +146,11 @@ export class Poller {
 
   #watchNew(): void {
     const now = this.#options.clock.now();
-    const fresh: Watched[] = [];
+    const fresh: PolledInstance[] = [];
     for (const target of this.#targets.values()) {
       const shard = this.#shards.get(target.shard);
       if (!shard || this.#watched.has(target.key)) continue;
-      const watched = new Watched(target, shard, now);
+      const watched = new PolledInstance(target, shard, now);
       this.#watched.set(target.key, watched);
       const last = watched.state?.record.lastCompleteAt ?? null;
       // Missed while nobody polled it: due at once. A clock that was set back makes `last` lie ahead.
@@ -164,18 +164,20 @@ export class Poller {
     }
   }
 
-  #unwatch(watched: Watched): void {
+  #unwatch(watched: PolledInstance): void {
     const { key, project } = watched.target;
     watched.leave();
     this.#watched.delete(key);
     this.#projects.get(project.id)?.polls.queue.remove(key);
   }
 
-  #nextDue(watched: Watched, after: number): number {
+  #nextDue(watched: PolledInstance, after: number): number {
     return watched.scheduleAt(after).nextSpread(after, watched.target.share);
   }
 
-  async #release(due: readonly { readonly watched: Watched; readonly dueAt: number }[]): Promise<void> {
+  async #release(
+    due: readonly { readonly watched: PolledInstance; readonly dueAt: number }[],
+  ): Promise<void> {
     const { clock } = this.#options;
     for (const { watched, dueAt } of due) {
       // Timers fire early, too: a poll that ended before its due time would be due at it once more.
@@ -188,7 +190,7 @@ export class Poller {
   }
 
   /** An instance has at most one due poll: a later tick merges into it, and its lag counts from the first. */
-  #due(watched: Watched, dueAt: number): void {
+  #due(watched: PolledInstance, dueAt: number): void {
     const { target } = watched;
     if (this.#watched.get(target.key) !== watched) return;
     const polls = this.#projects.get(target.project.id)?.polls;
@@ -260,7 +262,7 @@ export class Poller {
    * What a poll means for the health of its instance, and for when it is polled next. Null where that is all, as
    * after nearly every poll.
    */
-  #afterwards(watched: Watched, ended: Ended): Promise<void> | null {
+  #afterwards(watched: PolledInstance, ended: Ended): Promise<void> | null {
     const { clock, random, reach } = this.#options;
     const { result, failure } = ended;
     const now = clock.now();
@@ -288,13 +290,13 @@ export class Poller {
     return reach.concerns(watched) ? this.#judge(watched, failure, now) : null;
   }
 
-  async #judge(watched: Watched, failure: unknown, now: number): Promise<void> {
+  async #judge(watched: PolledInstance, failure: unknown, now: number): Promise<void> {
     const { streak, target } = watched;
     if (streak?.cause === "not_found" && target.discovered && (await this.#hasLeft(watched, now))) return;
     await this.#options.reach.judge(watched, failure, now);
   }
 
-  async #announce({ target, shard }: Watched): Promise<void> {
+  async #announce({ target, shard }: PolledInstance): Promise<void> {
     const { clock, committed } = this.#options;
     const record = newRecord(target.project.id, target.rules.instance, {
       discovered: true,
@@ -307,7 +309,7 @@ export class Poller {
   }
 
   /** A discovered instance may have left when its own 404 was read on two polls, an interval apart. */
-  async #hasLeft(watched: Watched, now: number): Promise<boolean> {
+  async #hasLeft(watched: PolledInstance, now: number): Promise<boolean> {
     const monotonic = this.#options.clock.monotonic();
     watched.notFoundSince ??= monotonic;
     // Two polls are less than an interval apart when the first one was late.
@@ -315,7 +317,7 @@ export class Poller {
     return this.#options.onNotFound(watched.target);
   }
 
-  #tell({ target, shard }: Watched, { decision, outage, asked }: CycleResult): void {
+  #tell({ target, shard }: PolledInstance, { decision, outage, asked }: CycleResult): void {
     const { emit, committed } = this.#options;
     for (const each of asked.failures) emit({ kind: "ask.failed", ...targetNames(target), ...each });
     for (const operation of asked.answered) emit({ kind: "ask.answered", ...targetNames(target), operation });

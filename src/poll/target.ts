@@ -18,7 +18,7 @@ export interface PollProject {
 }
 
 /** One instance to poll. Lives as long as a configuration, or until discovery says otherwise. */
-export interface Target {
+export interface InstanceTarget {
   /** `instanceKey()` of project and instance. */
   readonly key: string;
   readonly project: PollProject;
@@ -73,7 +73,7 @@ export function newRecord(
 }
 
 /** How events of the running program name an instance. */
-export const targetNames = (target: Target) => ({
+export const targetNames = (target: InstanceTarget) => ({
   project: target.project.name,
   instanceId: target.instanceId,
   instanceName: target.rules.instance.name,

@@ -1,4 +1,4 @@
-import type { Notes } from "./store.ts";
+import type { SharedDocuments } from "./store.ts";
 
 export interface Document<T> {
   readonly value: T;
@@ -15,7 +15,7 @@ const KNOWN = 1;
  * @param parse null for what is no such document
  */
 export async function readDocument<T>(
-  notes: Pick<Notes, "read" | "setAside">,
+  notes: Pick<SharedDocuments, "read" | "setAside">,
   name: string,
   parse: (text: string) => T | null,
 ): Promise<Document<T> | null> {

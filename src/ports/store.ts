@@ -14,7 +14,7 @@ export interface Store {
   readonly state: StateStore;
   readonly outbox: Outbox;
   readonly leases: Leases;
-  readonly notes: Notes;
+  readonly notes: SharedDocuments;
   readonly budget: Budget;
   readonly reader: Reader;
   readonly setAside: SetAside;
@@ -276,7 +276,7 @@ export interface Leases {
 }
 
 /** Small documents outside any shard, written by compare and set: credential locks, webhook breakers, dialects. */
-export interface Notes {
+export interface SharedDocuments {
   read(name: string): Promise<{ readonly value: string; readonly version: number } | null>;
   /**
    * False when the version is not the expected one (0: must not exist). A null value removes; a name never

@@ -1,5 +1,5 @@
 import type { Knowledge } from "../core/decision.ts";
-import { SOURCE_TEXT, spell } from "../core/reason.ts";
+import { humanDuration, SOURCE_TEXT } from "../core/reason.ts";
 import type { StuckRules } from "../core/rules.ts";
 import type { TaskState, Threshold } from "../core/state.ts";
 import { isFinal } from "../core/task.ts";
@@ -69,7 +69,7 @@ function ofRun(
   const executed = task.executed || knowledge.executed(task.name);
   const limit = limitOf(stuck, knowledge, task, executed, now);
   const age = ageSeconds(task, { now, cloudNow: now });
-  const state = `${task.status}, age ${spell(age)}`;
+  const state = `${task.status}, age ${humanDuration(age)}`;
   return { age, state, limit, notes: notesOn(task, limit, stuck, knowledge, executed, runs) };
 }
 
@@ -81,7 +81,7 @@ function ofPlan(
   now: number,
 ): Measured {
   const age = Math.max(0, now - scheduleAt) / 1000;
-  const state = `planned for ${timeText(scheduleAt)}, still ${status} ${spell(age)} later`;
+  const state = `planned for ${timeText(scheduleAt)}, still ${status} ${humanDuration(age)} later`;
   return { age, state, limit: { seconds: queuedAfter / 1000, source: "not_started", samples: 0 }, notes: [] };
 }
 
@@ -95,7 +95,7 @@ function whyEnded({ status, failedAt, acknowledged, unlisted }: TaskState): stri
 }
 
 const limitText = ({ seconds, source, samples }: Threshold): string =>
-  `${spell(seconds)} (${SOURCE_TEXT[source]}${samples > 0 ? `, ${samples} of them` : ""})`;
+  `${humanDuration(seconds)} (${SOURCE_TEXT[source]}${samples > 0 ? `, ${samples} of them` : ""})`;
 
 function notesOn(
   task: TaskState,
@@ -113,19 +113,19 @@ function notesOn(
   if (source === "learned") {
     const { quantile, factor, floor, ceiling } = learn;
     notes.push(
-      `learned: the ${quantile} quantile of ${runs} runs times ${factor}, between ${spell(floor / 1000)} and ${spell(ceiling / 1000)}`,
+      `learned: the ${quantile} quantile of ${runs} runs times ${factor}, between ${humanDuration(floor / 1000)} and ${humanDuration(ceiling / 1000)}`,
     );
   } else if (source === "running_after" && learn.enabled) {
     const young = knowledge.learned(task.name);
     notes.push(
       young === null
         ? `${runs} of the ${learn.minSamples} runs that a learned limit needs are known`
-        : `a limit of ${spell(young.threshold.seconds)} was learned from ${young.threshold.samples} runs; it counts from ${timeText(young.knownSince + TRUSTED_AFTER_MS)}, a day after most of them were first read`,
+        : `a limit of ${humanDuration(young.threshold.seconds)} was learned from ${young.threshold.samples} runs; it counts from ${timeText(young.knownSince + TRUSTED_AFTER_MS)}, a day after most of them were first read`,
     );
   }
   if (task.progress !== null) {
     const { ratio, since } = task.progress;
-    const limit = noProgressAfter === null ? "" : `, limit ${spell(noProgressAfter / 1000)}`;
+    const limit = noProgressAfter === null ? "" : `, limit ${humanDuration(noProgressAfter / 1000)}`;
     notes.push(`at ${Math.round(ratio * 100)} % since ${timeText(since)}${limit}`);
   }
   return notes;

@@ -2,13 +2,13 @@ import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { setImmediate as turn } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Alerting } from "../../src/alerting/alerting.ts";
-import type { Sight } from "../../src/alerting/alerts.ts";
+import type { InstanceSnapshot } from "../../src/alerting/alerts.ts";
 import type { Config, WebhookConfig } from "../../src/config/config.ts";
 import { Secret } from "../../src/config/secret.ts";
 import type { TaskState } from "../../src/core/state.ts";
 import type { DeliveryFact } from "../../src/ports/telemetry.ts";
 import { record, task } from "../observe/views.ts";
-import { webhookConfig } from "../outbox/workbench.ts";
+import { webhookConfig } from "../outbox/harness.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { type Received, type Receiver, type Reply, startReceiver } from "../support/receiver.ts";
 
@@ -27,7 +27,7 @@ let clock: ManualClock;
 let receiver: Receiver;
 let alerting: Alerting;
 let facts: DeliveryFact[];
-let sights: Sight[];
+let sights: InstanceSnapshot[];
 let gone: Set<string>;
 let notMine: Set<number>;
 let skew: number;
@@ -87,7 +87,7 @@ const webhook = (over: Partial<WebhookConfig> = {}): WebhookConfig =>
 const apply = (...webhooks: readonly WebhookConfig[]) =>
   alerting.apply({ webhooks, server: { external_url: "" } as Config["server"] });
 
-function sight(id: string, tasks: readonly Partial<TaskState>[], shard = 0): Sight {
+function sight(id: string, tasks: readonly Partial<TaskState>[], shard = 0): InstanceSnapshot {
   const all = tasks.map((over) => task({ status: "FAILED", failedAt: BEGAN, ...over }));
   return {
     key: `p/${id}`,
@@ -97,7 +97,7 @@ function sight(id: string, tasks: readonly Partial<TaskState>[], shard = 0): Sig
     state: { record: record({ instanceId: id }), tasks: new Map(all.map((one) => [one.id, one])) },
   };
 }
-function see(one: Sight): void {
+function see(one: InstanceSnapshot): void {
   sights = [...sights.filter(({ key }) => key !== one.key), one];
   alerting.changed(one);
 }
@@ -158,11 +158,11 @@ describe("what is posted", () => {
     for (let minute = 0; minute < 19; minute++) {
       await pass(MINUTE);
       expect(alertsIn(await next())[0]?.endsAt).toBe(over?.endsAt);
-      alerting.look();
+      alerting.sync();
     }
     await pass(2 * MINUTE);
     await next();
-    alerting.look();
+    alerting.sync();
     const posts = receiver.requests.length;
     await pass(10 * MINUTE);
     expect(receiver.requests).toHaveLength(posts);
@@ -188,7 +188,7 @@ describe("what is posted", () => {
     see(sight("i2", [{ id: "b" }], 2));
     expect(idsIn(await next())).toEqual(["b"]);
     notMine.clear();
-    alerting.look();
+    alerting.sync();
     expect(idsIn(await next())).toEqual(["a"]);
     // Another replica's by now, and its to tell.
     alerting.lost(1);
@@ -202,11 +202,11 @@ describe("what is posted", () => {
     see(sight("i1", [{ id: "a" }]));
     await next();
     sights = [];
-    alerting.look();
+    alerting.sync();
     await pass(MINUTE);
     expect(alertsIn(await next()).map(lasting)).toEqual([true]);
     gone.add("p/i1");
-    alerting.look();
+    alerting.sync();
     expect(alertsIn(await next()).map(lasting)).toEqual([false]);
   });
 

@@ -1,6 +1,6 @@
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { Alerting } from "../../src/alerting/alerting.ts";
-import type { Sight } from "../../src/alerting/alerts.ts";
+import type { InstanceSnapshot } from "../../src/alerting/alerts.ts";
 import type { Config } from "../../src/config/config.ts";
 import { systemClock } from "../../src/platform/clock.ts";
 import type { DeliveryFact } from "../../src/ports/telemetry.ts";
@@ -10,7 +10,7 @@ import { readRules } from "../alerts/config-files.ts";
 import { shippedAlertmanager } from "../alerts/shipped.ts";
 import { polledAgain, type Scene, sceneOf } from "../app/scene.ts";
 import { record, task } from "../observe/views.ts";
-import { webhookConfig } from "../outbox/workbench.ts";
+import { webhookConfig } from "../outbox/harness.ts";
 import { runCli } from "../support/cli.ts";
 import { Folder } from "../support/daemon.ts";
 import { freePort } from "../support/free-port.ts";
@@ -252,7 +252,7 @@ test("500 instances fail within a second: all of it is there after a few posts",
   const alertmanager = await Alertmanager.start(await shippedAlertmanager(folder.path, "http://127.0.0.1:1"));
   onTestFinished(() => alertmanager.stop());
   const facts: DeliveryFact[] = [];
-  const sights: Sight[] = [];
+  const sights: InstanceSnapshot[] = [];
   const alerting = new Alerting({
     sights: () => sights,
     isGone: () => false,
@@ -273,7 +273,7 @@ test("500 instances fail within a second: all of it is there after a few posts",
   const began = systemClock.monotonic();
   for (let n = 0; n < 500; n++) {
     const failed = task({ id: `t${n}`, status: "FAILED", failedAt: systemClock.now() });
-    const sight: Sight = {
+    const sight: InstanceSnapshot = {
       key: `p/i${n}`,
       shard: n % 16,
       project: { name: "prod", region: "eu-west-101" },

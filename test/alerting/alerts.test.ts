@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { type Alert, alertMaker, type Sight } from "../../src/alerting/alerts.ts";
-import { LASTS_MS, Ledger, postable } from "../../src/alerting/ledger.ts";
+import { AlertStore, LASTS_MS, postable } from "../../src/alerting/alert-store.ts";
+import { type Alert, alertMaker, type InstanceSnapshot } from "../../src/alerting/alerts.ts";
 import type { WebhookConfig } from "../../src/config/config.ts";
 import { MATCH_ALL } from "../../src/config/match.ts";
 import { EVENT_TYPES, type EventData, type EventType } from "../../src/core/event.ts";
@@ -31,7 +31,7 @@ const DOWN = {
 const failed = (over: Partial<TaskState> = {}) => task({ status: "FAILED", failedAt: T0 - 9, ...over });
 const stuck = (over: Partial<TaskState> = {}) => task({ verdict: VERDICT, ...over });
 
-function sight(tasks: readonly TaskState[], over: Parameters<typeof record>[0] = {}): Sight {
+function sight(tasks: readonly TaskState[], over: Parameters<typeof record>[0] = {}): InstanceSnapshot {
   const { instanceId: id, name, engine } = record();
   return {
     key: `p/${id}`,
@@ -44,7 +44,7 @@ function sight(tasks: readonly TaskState[], over: Parameters<typeof record>[0] =
 
 const names = (alerts: readonly Alert[]) =>
   alerts.map(({ labels }) => [labels.alertname, labels.task_id].filter(Boolean).join(" "));
-const namesOf = (one: Sight, routing: Partial<Routing> = {}) =>
+const namesOf = (one: InstanceSnapshot, routing: Partial<Routing> = {}) =>
   names(alertMaker({ ...ALL, ...routing }, "").lasting(one));
 
 describe("what lasts on an instance", () => {
@@ -141,11 +141,11 @@ describe("the ledger", () => {
     Alert,
   ];
   const place = { key: "k", shard: 1 };
-  const told = (ledger: Ledger) =>
+  const told = (ledger: AlertStore) =>
     [...ledger.entries.values()].map(({ alert, endedAt }) => [alert.labels.task_id, endedAt]);
 
   test("knows what is over because it was there, and tells it until it would have ended by itself", () => {
-    const ledger = new Ledger();
+    const ledger = new AlertStore();
     ledger.set(place, [one, two], T0);
     ledger.set(place, [two], T0 + 10);
     expect(told(ledger)).toEqual([
@@ -160,7 +160,7 @@ describe("the ledger", () => {
   });
 
   test("keeps ends that no Alertmanager has taken, up to a thousand", () => {
-    const ledger = new Ledger();
+    const ledger = new AlertStore();
     const many = Array.from({ length: 1_001 }, (_, n) => ({ ...one, labels: { task_id: `${n}` } }));
     ledger.set(place, many, T0);
     ledger.set(place, [], T0 + 1);
@@ -172,7 +172,7 @@ describe("the ledger", () => {
   });
 
   test("makes another entry for what is news, and none for what is not", () => {
-    const ledger = new Ledger();
+    const ledger = new AlertStore();
     const entry = () => ledger.entries.get(JSON.stringify(one.labels));
     ledger.set(place, [one], T0);
     const first = entry();
@@ -186,7 +186,7 @@ describe("the ledger", () => {
   });
 
   test("ends what was on an instance that is gone, and only that", () => {
-    const ledger = new Ledger();
+    const ledger = new AlertStore();
     ledger.set(place, [one], T0);
     ledger.set({ key: "stays", shard: 2 }, [two], T0);
     ledger.endGone((shard, key) => shard === 1 && key === "k", T0 + 5);
@@ -198,7 +198,7 @@ describe("the ledger", () => {
   });
 
   test("says nothing, not even an end, of a shard that is another's", () => {
-    const ledger = new Ledger();
+    const ledger = new AlertStore();
     ledger.set(place, [one], T0);
     ledger.set({ key: "stays", shard: 2 }, [two], T0);
     ledger.forget(1);
@@ -240,7 +240,7 @@ describe("an event tells what is over with it", () => {
   });
 
   test("which the ledger takes only where nothing later is known", () => {
-    const ledger = new Ledger();
+    const ledger = new AlertStore();
     const place = { key: "k", shard: 1 };
     const [one, two] = maker.lasting(sight([failed({ id: "1" }), failed({ id: "2" })])) as [Alert, Alert];
     ledger.set(place, [one], T0);

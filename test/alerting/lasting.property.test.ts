@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { alertMaker, type Sight } from "../../src/alerting/alerts.ts";
-import { Ledger } from "../../src/alerting/ledger.ts";
+import { AlertStore } from "../../src/alerting/alert-store.ts";
+import { alertMaker, type InstanceSnapshot } from "../../src/alerting/alerts.ts";
 import { MATCH_ALL } from "../../src/config/match.ts";
 import { acknowledge } from "../../src/core/ack.ts";
 import { apply } from "../../src/core/apply.ts";
-import { judgeFailures } from "../../src/core/failures.ts";
+import { expireFailuresByTime } from "../../src/core/failures.ts";
 import type { InstanceState } from "../../src/core/state.ts";
 import { HOUR, MINUTE, poll, type RuleChanges, rulesOf, seen, stateOf, T0 } from "../core/support.ts";
 
@@ -47,10 +47,10 @@ it("an alert ends only when its condition is over, through changes of verdict, w
       let state: InstanceState = stateOf();
       let open = false;
       let stuck: RuleChanges["stuck"] = {};
-      let ledger = new Ledger();
+      let ledger = new AlertStore();
       let updates = 0;
       const maker = alertMaker(ALL, "");
-      const sightOf = (): Sight => ({
+      const sightOf = (): InstanceSnapshot => ({
         key: "p1/i1",
         shard: 1,
         project: { name: "prod", region: "eu-west-101" },
@@ -71,7 +71,7 @@ it("an alert ends only when its condition is over, through changes of verdict, w
         });
         if (next.kind === "window") open = next.open;
         else if (next.kind === "limits") stuck = next;
-        else if (next.kind === "restart") ledger = new Ledger();
+        else if (next.kind === "restart") ledger = new AlertStore();
         else if (next.kind === "ack") {
           const decision = acknowledge(state, "a", { by: "ann", at: now, reason: null }, rules);
           if (!("refused" in decision)) state = apply(state, decision);
@@ -80,7 +80,7 @@ it("an alert ends only when its condition is over, through changes of verdict, w
           const row = seen("a", next.status, { updatedAt: T0 + updates++ });
           const progress = next.progress === null ? {} : { a: next.progress };
           state = poll(state, [row], { now, rules, progress }).state;
-          state = apply(state, judgeFailures(state, rules, now));
+          state = apply(state, expireFailuresByTime(state, rules, now));
         }
         ledger.set({ key: "p1/i1", shard: 1 }, maker.lasting(sightOf()), now);
         const after = lasting();

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { Entry } from "../../src/alerting/ledger.ts";
+import type { Entry } from "../../src/alerting/alert-store.ts";
 import { REFRESH_MS, Receipts } from "../../src/alerting/receipts.ts";
 
 const T0 = Date.UTC(2026, 10, 24, 10);

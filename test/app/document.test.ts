@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { NoteDialect } from "../../src/app/note-dialect.ts";
+import { StoredDialect } from "../../src/app/stored-dialect.ts";
 import { readDocument } from "../../src/ports/document.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { memoryStore } from "../support/memory-store.ts";
@@ -28,7 +28,7 @@ test("a shared document that cannot be read is set aside with the reason, and co
 test("what is learned anew does not replace the copy", async () => {
   const { notes, setAside } = await memoryStore(new ManualClock());
   await notes.write("dialect/prod", '{"v":2,"position":"start","limit":10}', 0);
-  const dialect = new NoteDialect(notes, "prod");
+  const dialect = new StoredDialect(notes, "prod");
   await dialect.load();
   expect(dialect.read()).toBeNull();
   dialect.learned({ position: "offset", limit: 50 });

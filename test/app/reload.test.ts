@@ -1,10 +1,10 @@
 import { expect, onTestFinished, test } from "vitest";
 import { DEMO_KEY, startSimulator } from "../../src/simulator/server.ts";
-import { Inbox } from "../support/inbox.ts";
 import { RedisServer } from "../support/redis.ts";
 import { RunningApp } from "../support/running-app.ts";
 import type { ShiftedClock } from "../support/shifted-clock.ts";
 import { instancesOf, projectOf, type RawConfig, watchConfig } from "../support/watch-config.ts";
+import { Inbox } from "../support/webhook-receiver.ts";
 import { polledAgain, sceneOf } from "./scene.ts";
 
 test("a reload that fails, or that changes what cannot change, leaves everything as it was and says so", async () => {

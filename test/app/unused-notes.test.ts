@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test } from "vitest";
-import { credentialsPrint } from "../../src/app/connection.ts";
+import { credentialsFingerprint } from "../../src/app/connection.ts";
 import { UnusedNotes } from "../../src/app/unused-notes.ts";
 import type { Config } from "../../src/config/config.ts";
 import { placeholderId } from "../../src/core/unwatched.ts";
@@ -31,7 +31,7 @@ async function scene() {
 test("notes that no project and no webhook uses are removed after an hour, and no others", async () => {
   const { clock, notes, names, sweep } = await scene();
   const used = [
-    `credentials/${credentialsPrint(CONFIG.projects[0]!)}`,
+    `credentials/${credentialsFingerprint(CONFIG.projects[0]!)}`,
     "dialect/prod",
     "discovered-with/p1",
     "discovered/p1",

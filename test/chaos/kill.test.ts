@@ -3,9 +3,9 @@ import { systemClock } from "../../src/platform/clock.ts";
 import { seededRandom } from "../../src/simulator/random.ts";
 import { DEMO_KEY, type Simulator, startSimulator } from "../../src/simulator/server.ts";
 import { Daemon, Folder } from "../support/daemon.ts";
-import { Inbox } from "../support/inbox.ts";
 import { projectOf, watchConfig, webhookOf } from "../support/watch-config.ts";
-import { expectTrueStories, isWhole } from "./story.ts";
+import { Inbox } from "../support/webhook-receiver.ts";
+import { expectTrueStories, isWhole } from "./scenario.ts";
 
 vi.setConfig({ testTimeout: 240_000 });
 

@@ -4,8 +4,8 @@ import { seededRandom } from "../../src/simulator/random.ts";
 import { DEMO_KEY } from "../../src/simulator/server.ts";
 import { LeaseAudit } from "../support/lease-audit.ts";
 import { House, type Replica } from "../support/replicas.ts";
-import { Disturber } from "./disturber.ts";
-import { expectTrueStories, isWhole } from "./story.ts";
+import { Disturber } from "./chaos.ts";
+import { expectTrueStories, isWhole } from "./scenario.ts";
 
 /** How long replicas are disturbed, seconds. The long form: TASKWATCH_CHAOS_SECONDS=600. */
 const SECONDS = Number(process.env.TASKWATCH_CHAOS_SECONDS ?? 40);

@@ -2,8 +2,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vite
 import { DEMO_KEY, type Simulator, startSimulator } from "../../src/simulator/server.ts";
 import { type CliResult, cellsOf, runCli, runInProcess } from "../support/cli.ts";
 import { Daemon, Folder } from "../support/daemon.ts";
-import { Inbox } from "../support/inbox.ts";
 import { projectOf, watchConfig } from "../support/watch-config.ts";
+import { Inbox } from "../support/webhook-receiver.ts";
 
 /** What a command did is seen by the daemon within this time. */
 const SEEN_MS = 5_000;

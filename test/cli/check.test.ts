@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { needsOf, warningsOf } from "../../src/app/needs.ts";
+import { apiDemand, apiDemandWarnings } from "../../src/app/api-demand.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { DEMO_KEY, startSimulator } from "../../src/simulator/server.ts";
 import { cellsOf, runCli, runInProcess } from "../support/cli.ts";
@@ -26,8 +26,8 @@ describe("what the schedules need", () => {
     await using folder = await Folder.create();
     const loaded = await loadConfig({ path: await folder.write("c.yaml", content), env: {} });
     if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
-    const needs = needsOf(loaded.config, NOW);
-    return { needs, warnings: warningsOf(needs, loaded.config.poll.concurrency) };
+    const needs = apiDemand(loaded.config, NOW);
+    return { needs, warnings: apiDemandWarnings(needs, loaded.config.poll.concurrency) };
   };
 
   test("is one call per poll, more often while tasks are open", async () => {

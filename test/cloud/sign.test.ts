@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { keyPairAuth } from "../../src/cloud/auth.ts";
 import { canonicalQuery } from "../../src/cloud/canonical.ts";
 import { Signer } from "../../src/cloud/sign.ts";
-import { type Target, target } from "../../src/cloud/target.ts";
+import { type RequestTarget, target } from "../../src/cloud/target.ts";
 
 interface Vector {
   readonly name: string;
@@ -45,7 +45,7 @@ function splitDate(headers: Vector["headers"]): { extra: Record<string, string>;
   return { extra, now: Date.parse(iso) };
 }
 
-function targetOf(url: string): Target {
+function targetOf(url: string): RequestTarget {
   const { origin, host, pathname } = new URL(url);
   return { origin, host, path: pathname, headers: {} };
 }
@@ -169,7 +169,8 @@ test("a new second and a new target give new signatures", () => {
   const signer = new Signer("ak", "sk");
   const one = target("https://a.example", ["v2", "x"], null);
   const two = target("https://a.example", ["v2", "y"], null);
-  const at = (where: Target, now: number): string | undefined => signer.headers(where, "", now).authorization;
+  const at = (where: RequestTarget, now: number): string | undefined =>
+    signer.headers(where, "", now).authorization;
   expect(new Set([at(one, 0), at(one, 1000), at(two, 0)]).size).toBe(3);
   expect(at(one, 0)).toBe(at(one, 999));
 });

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { apply } from "../../src/core/apply.ts";
 import { decide } from "../../src/core/decide.ts";
-import { judgeFailures, OPEN_FAILURES_CAP } from "../../src/core/failures.ts";
+import { expireFailuresByTime, OPEN_FAILURES_CAP } from "../../src/core/failures.ts";
 import { SETTLED_CAP } from "../../src/core/prune.ts";
 import type { Rules } from "../../src/core/rules.ts";
 import type { InstanceState, ScheduledTask } from "../../src/core/state.ts";
@@ -337,7 +337,7 @@ describe("whatever a cloud shows, poll after poll", () => {
 
   it("time alone never tells what a poll would not", () => {
     holds(({ after, input }) => {
-      expect(judgeFailures(after, input.rules, input.now).events).toEqual([]);
+      expect(expireFailuresByTime(after, input.rules, input.now).events).toEqual([]);
     });
   });
 

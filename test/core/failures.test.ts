@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { acknowledge } from "../../src/core/ack.ts";
 import { apply } from "../../src/core/apply.ts";
 import type { Decision } from "../../src/core/decision.ts";
-import { judgeFailures, OPEN_FAILURES_CAP } from "../../src/core/failures.ts";
+import { expireFailuresByTime, OPEN_FAILURES_CAP } from "../../src/core/failures.ts";
 import { discoverInstance, removeInstance } from "../../src/core/membership.ts";
 import type { InstanceState } from "../../src/core/state.ts";
 import type { ObservedTask } from "../../src/core/task.ts";
@@ -117,14 +117,14 @@ describe("a failure past keep_open", () => {
   });
 
   it("expires without a listing, with the same event", () => {
-    expect(judgeFailures(state, rulesOf(), now - 1).changed).toBe(false);
-    const decision = judgeFailures(state, rulesOf(), now);
+    expect(expireFailuresByTime(state, rulesOf(), now - 1).changed).toBe(false);
+    const decision = expireFailuresByTime(state, rulesOf(), now);
     expect(decision.events).toEqual(poll(state, [failed()], { now }).decision.events);
-    expect(judgeFailures(apply(state, decision), rulesOf(), now).changed).toBe(false);
+    expect(expireFailuresByTime(apply(state, decision), rulesOf(), now).changed).toBe(false);
   });
 
   it("stays when keep_open is off, up to a cap on all of them", () => {
-    expect(judgeFailures(state, rulesOf({ keepOpen: null }), now + 999 * DAY).changed).toBe(false);
+    expect(expireFailuresByTime(state, rulesOf({ keepOpen: null }), now + 999 * DAY).changed).toBe(false);
     const many = Array.from({ length: OPEN_FAILURES_CAP + 3 }, (_, index) =>
       known(seen(`t${index}`, "FAILED"), { failedAt: T0 + index, name: `n${index}` }),
     );
@@ -191,7 +191,7 @@ describe("a failed task whose updated_at moved without another status", () => {
   });
 
   it("has failed again as well when its failure had expired or was made good, or when it failed before the first poll", () => {
-    const expired = apply(first.state, judgeFailures(first.state, rulesOf(), T0 + 8 * DAY));
+    const expired = apply(first.state, expireFailuresByTime(first.state, rulesOf(), T0 + 8 * DAY));
     const madeGood = poll(first.state, [failed(), success()]).state;
     const baseline = poll(fresh(), [failed()]).state;
     for (const state of [expired, madeGood, baseline]) {

@@ -6,7 +6,7 @@ import {
   projectCause,
   projectHealth,
   type Streak,
-  tallyProject,
+  sumProject,
 } from "../../src/core/health.ts";
 import type { InstanceRecord } from "../../src/core/state.ts";
 import { type FailedTries, failedAgain, unwatchedFor } from "../../src/core/unwatched.ts";
@@ -118,11 +118,11 @@ describe("a project is unreachable", () => {
   const before = { since: T0, at: T0, cause: "timeout", answer: null, informed: [], muted: null } as const;
 
   it("by instances that are down; those on their way there make it near", () => {
-    expect(tallyProject([count(down, failing, failing, null)], 4, false, null)).toEqual({
+    expect(sumProject([count(down, failing, failing, null)], 4, false, null)).toEqual({
       tally: { total: 4, failingByCause: new Map([["timeout", 1]]), credentialsRefused: false },
       near: true,
     });
-    expect(tallyProject([count(down, failing, null, null)], 4, false, null).near).toBe(false);
+    expect(sumProject([count(down, failing, null, null)], 4, false, null).near).toBe(false);
   });
 
   it("by calls that only time out, for all of its instances, as those wait behind a few probes", () => {
@@ -133,23 +133,21 @@ describe("a project is unreachable", () => {
       { up: null, streak: null },
     ];
     const cause = (silence: Streak | null) =>
-      projectCause(tallyProject([countInstances(polled, T0, silence)], 4, false, null).tally);
+      projectCause(sumProject([countInstances(polled, T0, silence)], 4, false, null).tally);
     expect(cause(null)).toBeNull();
     expect(cause(streak(3, 1))).toBeNull();
     expect(cause(streak(3, 3))).toBe("timeout");
   });
 
   it("by the instances of all replicas, those that nobody has now among them", () => {
-    const { tally } = tallyProject([count(down), count(down, down, null)], 5, false, null);
+    const { tally } = sumProject([count(down), count(down, down, null)], 5, false, null);
     expect(projectCause(tally)).toBe("timeout");
-    expect(
-      projectCause(tallyProject([count(down), count(down, down, null)], 6, false, null).tally),
-    ).toBeNull();
+    expect(projectCause(sumProject([count(down), count(down, down, null)], 6, false, null).tally)).toBeNull();
   });
 
   it("still, as long as they fail at all: a start begins every streak anew", () => {
     const afterwards = (...streaks: readonly (Streak | null | "unknown")[]) =>
-      projectCause(tallyProject([count(...streaks)], 4, false, before).tally);
+      projectCause(sumProject([count(...streaks)], 4, false, before).tally);
     expect(afterwards(failing, failing, failing, null)).toBe("timeout");
     expect(afterwards(failing, failing, null, null)).toBeNull();
     // Of which nothing is known yet, nothing tells that it is back.

@@ -4,7 +4,7 @@ import { acknowledge } from "../../src/core/ack.ts";
 import { apply } from "../../src/core/apply.ts";
 import { decide } from "../../src/core/decide.ts";
 import type { Decision, Knowledge } from "../../src/core/decision.ts";
-import { judgeFailures } from "../../src/core/failures.ts";
+import { expireFailuresByTime } from "../../src/core/failures.ts";
 import type { Rules } from "../../src/core/rules.ts";
 import type { InstanceState, ScheduledTask } from "../../src/core/state.ts";
 import type { ObservedTask } from "../../src/core/task.ts";
@@ -96,7 +96,7 @@ it("each incident has one beginning and one end, whatever is configured meanwhil
           scheduledTasks,
           mutedUntil: () => (muted ? now + HOUR : null),
         });
-        if (step.kind === "time") return judgeFailures(state, rules, now);
+        if (step.kind === "time") return expireFailuresByTime(state, rules, now);
         if (step.kind === "ack") {
           const decision = acknowledge(state, step.id, { by: "ann", at: now, reason: null }, rules);
           return "refused" in decision ? null : decision;

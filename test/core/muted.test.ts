@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { judgeFailures } from "../../src/core/failures.ts";
+import { expireFailuresByTime } from "../../src/core/failures.ts";
 import { releaseInstance } from "../../src/core/health.ts";
 import { isMuted } from "../../src/core/state.ts";
 import { HOUR, MINUTE, only, poll, rulesOf, seen, stateOf, T0, types } from "./support.ts";
@@ -107,8 +107,8 @@ describe("when the window ends", () => {
 
   it("it is sent also while the instance does not answer", () => {
     const { state } = poll(stateOf(), [failed], { rules });
-    expect(judgeFailures(state, rules, END - 1).changed).toBe(false);
-    expect(only(judgeFailures(state, rules, END).events)).toMatchObject({
+    expect(expireFailuresByTime(state, rules, END - 1).changed).toBe(false);
+    expect(only(expireFailuresByTime(state, rules, END).events)).toMatchObject({
       type: "task.failed",
       webhooks: ["ops"],
     });

@@ -7,11 +7,11 @@ import { alertsOnSeries } from "../support/captured-series.ts";
 import { runInProcess } from "../support/cli.ts";
 import { Folder } from "../support/daemon.ts";
 import { freePort } from "../support/free-port.ts";
-import { Inbox } from "../support/inbox.ts";
 import { Prometheus } from "../support/prometheus.ts";
 import { RedisServer } from "../support/redis.ts";
 import { RunningApp } from "../support/running-app.ts";
 import { type RawConfig, watchConfig } from "../support/watch-config.ts";
+import { Inbox } from "../support/webhook-receiver.ts";
 
 vi.setConfig({ testTimeout: 60_000 });
 

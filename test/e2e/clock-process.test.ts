@@ -2,8 +2,8 @@ import { expect, test, vi } from "vitest";
 import { DEMO_KEY, startSimulator } from "../../src/simulator/server.ts";
 import { Daemon, Folder } from "../support/daemon.ts";
 import { fakeTime } from "../support/fake-time.ts";
-import { Inbox } from "../support/inbox.ts";
 import { watchConfig } from "../support/watch-config.ts";
+import { Inbox } from "../support/webhook-receiver.ts";
 
 vi.setConfig({ testTimeout: 90_000 });
 

@@ -1,10 +1,10 @@
 import { expect, onTestFinished, test, vi } from "vitest";
 import { DEMO_KEY, startSimulator } from "../../src/simulator/server.ts";
-import { Inbox } from "../support/inbox.ts";
 import { RedisServer } from "../support/redis.ts";
 import { RunningApp } from "../support/running-app.ts";
 import { ShiftedClock } from "../support/shifted-clock.ts";
 import { projectOf, watchConfig } from "../support/watch-config.ts";
+import { Inbox } from "../support/webhook-receiver.ts";
 
 vi.setConfig({ testTimeout: 90_000 });
 

@@ -1,10 +1,10 @@
 import { expect, onTestFinished } from "vitest";
 import { DEMO_KEY, type SimulatorOptions, startSimulator } from "../../src/simulator/server.ts";
 import { Folder } from "../support/daemon.ts";
-import { Inbox } from "../support/inbox.ts";
 import { RunningApp, type RunningAppOptions } from "../support/running-app.ts";
 import { ShiftedClock } from "../support/shifted-clock.ts";
 import { projectOf, type RawConfig, watchConfig } from "../support/watch-config.ts";
+import { Inbox } from "../support/webhook-receiver.ts";
 
 export const MINUTE = 60_000;
 export const HOUR = 60 * MINUTE;

@@ -1,10 +1,10 @@
 import { expect, test, vi } from "vitest";
 import { DEMO_KEY, startSimulator } from "../../src/simulator/server.ts";
 import { Folder } from "../support/daemon.ts";
-import { Inbox } from "../support/inbox.ts";
 import { RunningApp } from "../support/running-app.ts";
 import { ShiftedClock } from "../support/shifted-clock.ts";
 import { projectOf, type RawConfig, watchConfig } from "../support/watch-config.ts";
+import { Inbox } from "../support/webhook-receiver.ts";
 
 vi.setConfig({ testTimeout: 120_000 });
 

@@ -2,9 +2,9 @@ import { expect, test, vi } from "vitest";
 import { DEMO_KEY, startSimulator } from "../../src/simulator/server.ts";
 import type { NewTask } from "../../src/simulator/tasks.ts";
 import { Folder } from "../support/daemon.ts";
-import { Inbox } from "../support/inbox.ts";
 import { RunningApp } from "../support/running-app.ts";
 import { projectOf, watchConfig } from "../support/watch-config.ts";
+import { Inbox } from "../support/webhook-receiver.ts";
 
 vi.setConfig({ testTimeout: 90_000 });
 

@@ -3,9 +3,9 @@ import { join } from "node:path";
 import { expect, test, vi } from "vitest";
 import { DEMO_KEY, startSimulator } from "../../src/simulator/server.ts";
 import { canMount, useScratch } from "../store/scratch.ts";
-import { Inbox } from "../support/inbox.ts";
 import { RunningApp } from "../support/running-app.ts";
 import { watchConfig } from "../support/watch-config.ts";
+import { Inbox } from "../support/webhook-receiver.ts";
 
 vi.setConfig({ testTimeout: 90_000 });
 

@@ -2,9 +2,9 @@ import { spawnSync } from "node:child_process";
 import { expect, test, vi } from "vitest";
 import { checkedProject, startCheckedCloud } from "../support/checked-cloud.ts";
 import { Folder } from "../support/daemon.ts";
-import { Inbox } from "../support/inbox.ts";
 import { RunningApp } from "../support/running-app.ts";
 import { webhookOf } from "../support/watch-config.ts";
+import { Inbox } from "../support/webhook-receiver.ts";
 
 vi.setConfig({ testTimeout: 90_000 });
 

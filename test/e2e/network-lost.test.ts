@@ -1,11 +1,11 @@
 import { expect, test, vi } from "vitest";
 import { DEMO_KEY, startSimulator } from "../../src/simulator/server.ts";
-import { Inbox } from "../support/inbox.ts";
 import { passUntil } from "../support/pass-until.ts";
 import { TcpProxy } from "../support/proxy.ts";
 import { RunningApp } from "../support/running-app.ts";
 import { ShiftedClock } from "../support/shifted-clock.ts";
 import { projectOf, watchConfig } from "../support/watch-config.ts";
+import { Inbox } from "../support/webhook-receiver.ts";
 
 vi.setConfig({ testTimeout: 120_000 });
 

@@ -3,12 +3,12 @@ import type { FaultRule } from "../../src/simulator/fault-rules.ts";
 import { DEMO_KEY, type Simulator, startSimulator } from "../../src/simulator/server.ts";
 import { Folder } from "../support/daemon.ts";
 import { freePort } from "../support/free-port.ts";
-import { Inbox } from "../support/inbox.ts";
 import { passUntil } from "../support/pass-until.ts";
 import { RunningApp } from "../support/running-app.ts";
 import type { Scrape } from "../support/scrape.ts";
 import { ShiftedClock } from "../support/shifted-clock.ts";
 import { instancesOf, projectOf, type RawInstance, watchConfig } from "../support/watch-config.ts";
+import { Inbox } from "../support/webhook-receiver.ts";
 
 vi.setConfig({ testTimeout: 120_000 });
 

@@ -1,9 +1,9 @@
 import { expect, test, vi } from "vitest";
 import { systemClock } from "../../src/platform/clock.ts";
 import { DEMO_KEY, startSimulator } from "../../src/simulator/server.ts";
-import { Inbox } from "../support/inbox.ts";
 import { RunningApp } from "../support/running-app.ts";
 import { projectOf, watchConfig } from "../support/watch-config.ts";
+import { Inbox } from "../support/webhook-receiver.ts";
 
 vi.setConfig({ testTimeout: 90_000 });
 

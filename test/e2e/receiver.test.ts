@@ -3,10 +3,10 @@ import { DEMO_KEY, startSimulator } from "../../src/simulator/server.ts";
 import { runCli } from "../support/cli.ts";
 import { Folder } from "../support/daemon.ts";
 import { freePort } from "../support/free-port.ts";
-import { INBOX_SECRET, Inbox } from "../support/inbox.ts";
 import { RunningApp } from "../support/running-app.ts";
 import { ShiftedClock } from "../support/shifted-clock.ts";
 import { watchConfig, webhookOf } from "../support/watch-config.ts";
+import { INBOX_SECRET, Inbox } from "../support/webhook-receiver.ts";
 
 vi.setConfig({ testTimeout: 90_000 });
 

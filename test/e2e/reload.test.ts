@@ -2,8 +2,8 @@ import { mkdir, rename, symlink, writeFile } from "node:fs/promises";
 import { expect, test, vi } from "vitest";
 import { DEMO_KEY, type Simulator, startSimulator } from "../../src/simulator/server.ts";
 import { Daemon, Folder } from "../support/daemon.ts";
-import { Inbox } from "../support/inbox.ts";
 import { instancesOf, projectOf, type RawConfig, watchConfig, webhookOf } from "../support/watch-config.ts";
+import { Inbox } from "../support/webhook-receiver.ts";
 
 vi.setConfig({ testTimeout: 90_000 });
 

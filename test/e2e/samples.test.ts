@@ -1,9 +1,9 @@
 import { expect, test, vi } from "vitest";
 import { SAMPLES } from "../cli/samples.ts";
 import { type Answers, checkedProject, startCheckedCloud } from "../support/checked-cloud.ts";
-import { Inbox } from "../support/inbox.ts";
 import { RunningApp } from "../support/running-app.ts";
 import { webhookOf } from "../support/watch-config.ts";
+import { Inbox } from "../support/webhook-receiver.ts";
 
 vi.setConfig({ testTimeout: 90_000 });
 

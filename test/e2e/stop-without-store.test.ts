@@ -1,9 +1,9 @@
 import { expect, test, vi } from "vitest";
 import { DEMO_KEY, startSimulator } from "../../src/simulator/server.ts";
 import { Daemon, Folder } from "../support/daemon.ts";
-import { Inbox } from "../support/inbox.ts";
 import { RedisServer } from "../support/redis.ts";
 import { watchConfig } from "../support/watch-config.ts";
+import { Inbox } from "../support/webhook-receiver.ts";
 
 vi.setConfig({ testTimeout: 90_000 });
 

@@ -3,8 +3,8 @@ import { describe, expect, test, vi } from "vitest";
 import { DEMO_KEY, startSimulator } from "../../src/simulator/server.ts";
 import { Daemon, Folder, type Launcher } from "../support/daemon.ts";
 import { freePort } from "../support/free-port.ts";
-import { Inbox } from "../support/inbox.ts";
 import { instancesOf, watchConfig, webhookOf } from "../support/watch-config.ts";
+import { Inbox } from "../support/webhook-receiver.ts";
 
 vi.setConfig({ testTimeout: 90_000 });
 

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { DEMO_KEY, type Simulator, startSimulator } from "../../src/simulator/server.ts";
 import { type Answer, type ApiRequest, ask } from "../support/api-client.ts";
-import { Inbox } from "../support/inbox.ts";
 import { RedisServer } from "../support/redis.ts";
 import { RunningApp } from "../support/running-app.ts";
 import { scrape } from "../support/scrape.ts";
 import { watchConfig } from "../support/watch-config.ts";
+import { Inbox } from "../support/webhook-receiver.ts";
 
 /** Every replica shows an acknowledgement within this time. */
 const SEEN_MS = 5_000;

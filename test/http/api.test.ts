@@ -6,10 +6,10 @@ import { systemClock } from "../../src/platform/clock.ts";
 import { DEMO_KEY, type Simulator, startSimulator } from "../../src/simulator/server.ts";
 import type { Api } from "../../src/views/api.ts";
 import { type Answer, type ApiRequest, allPages, ask } from "../support/api-client.ts";
-import { Inbox } from "../support/inbox.ts";
 import { OPERATIONS } from "../support/openapi.ts";
 import { RunningApp } from "../support/running-app.ts";
 import { instancesOf, watchConfig } from "../support/watch-config.ts";
+import { Inbox } from "../support/webhook-receiver.ts";
 
 const HOSTILE = `<img src=x onerror="alert(1)">'; -- \u202e`;
 const HOUR = 3_600_000;

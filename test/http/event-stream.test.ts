@@ -11,13 +11,13 @@ import type { Api, EventsJson } from "../../src/views/api.ts";
 import type { EventJson } from "../../src/views/event.ts";
 import { ask } from "../support/api-client.ts";
 import { EventSource } from "../support/event-source.ts";
-import { Inbox } from "../support/inbox.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { problemsOf } from "../support/openapi.ts";
 import { RedisServer } from "../support/redis.ts";
 import { RunningApp } from "../support/running-app.ts";
 import { ShiftedClock } from "../support/shifted-clock.ts";
 import { watchConfig } from "../support/watch-config.ts";
+import { Inbox } from "../support/webhook-receiver.ts";
 
 const SETTINGS: HttpSettings = {
   listen: { host: "127.0.0.1", port: 0 },

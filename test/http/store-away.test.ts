@@ -2,10 +2,10 @@ import { expect, test, vi } from "vitest";
 import { DEMO_KEY, startSimulator } from "../../src/simulator/server.ts";
 import { ask } from "../support/api-client.ts";
 import { EventSource } from "../support/event-source.ts";
-import { Inbox } from "../support/inbox.ts";
 import { RedisServer } from "../support/redis.ts";
 import { RunningApp } from "../support/running-app.ts";
 import { watchConfig } from "../support/watch-config.ts";
+import { Inbox } from "../support/webhook-receiver.ts";
 
 test("on Redis every replica shows the whole; while Redis is away they say so, and go on when it is back", {
   timeout: 90_000,

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { backoff } from "../../src/core/backoff.ts";
+import { type AttemptResult, classifyAnswer } from "../../src/outbox/attempt-result.ts";
 import { afterFailure, CLOSED, OPENS_AFTER } from "../../src/outbox/breaker.ts";
 import {
   overUntil,
@@ -8,14 +9,13 @@ import {
   settlementOf,
   settlementsOf,
 } from "../../src/outbox/settlement.ts";
-import { type Verdict, verdictOf } from "../../src/outbox/verdict.ts";
 import { redactUrl } from "../../src/util/redact-url.ts";
 import { parseRetryAfter } from "../../src/util/retry-after.ts";
 
 const HOUR = 3_600_000;
 const status = (code: number) =>
-  verdictOf({ kind: "answer", status: code, retryAfter: null, date: null, body: "" });
-const named = (verdict: Verdict): string =>
+  classifyAnswer({ kind: "answer", status: code, retryAfter: null, date: null, body: "" });
+const named = (verdict: AttemptResult): string =>
   verdict.kind === "retry"
     ? `retry ${verdict.group} ${verdict.reason}`
     : verdict.kind === "delivered"
@@ -38,7 +38,7 @@ describe("the table of answers", () => {
 
   test("network errors and timeouts are retried", () => {
     for (const reason of ["network", "timeout"] as const)
-      expect(named(verdictOf({ kind: "failed", reason, message: "" }))).toBe(`retry for ${reason}`);
+      expect(named(classifyAnswer({ kind: "failed", reason, message: "" }))).toBe(`retry for ${reason}`);
   });
 });
 

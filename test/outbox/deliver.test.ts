@@ -8,7 +8,7 @@ import { webhookDispatcher } from "../../src/outbox/dispatcher.ts";
 import type { Message } from "../../src/outbox/format.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { type Receiver, startReceiver } from "../support/receiver.ts";
-import { webhookConfig } from "./workbench.ts";
+import { webhookConfig } from "./harness.ts";
 
 const clock = new ManualClock();
 const signal = new AbortController().signal;

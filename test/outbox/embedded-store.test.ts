@@ -9,7 +9,7 @@ import type { Lease, Store } from "../../src/ports/store.ts";
 import type { DeliveryFact } from "../../src/ports/telemetry.ts";
 import { openStore } from "../../src/store/open.ts";
 import { type Receiver, type Reply, startReceiver } from "../support/receiver.ts";
-import { HOUR, webhookConfig } from "./workbench.ts";
+import { HOUR, webhookConfig } from "./harness.ts";
 
 const LANES = 8;
 const PER_LANE = 25;

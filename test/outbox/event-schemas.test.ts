@@ -7,8 +7,8 @@ import { testEvent } from "../../src/outbox/test-event.ts";
 import { DEMO_KEY } from "../../src/simulator/server.ts";
 import { polledAgain, sceneOf, shows } from "../app/scene.ts";
 import { keptSchema, schemaProblem, unknownKeys } from "../support/event-schema.ts";
-import { Inbox } from "../support/inbox.ts";
 import { webhookOf } from "../support/watch-config.ts";
+import { Inbox } from "../support/webhook-receiver.ts";
 
 const MINUTE = 60_000;
 

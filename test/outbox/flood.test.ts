@@ -6,7 +6,7 @@ import { startReceiver } from "../support/receiver.ts";
 import { MEDIA } from "./formats/media.ts";
 import { event, taskNamed } from "./formats/samples.ts";
 import { PAGERDUTY_ALERT } from "./formats/schemas.ts";
-import { lease, Workbench, webhookConfig } from "./workbench.ts";
+import { lease, Workbench, webhookConfig } from "./harness.ts";
 
 /*
  * 500 instances fail within a second. Each kind of receiver is sent everything, at the rate and in the size that its

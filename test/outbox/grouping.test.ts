@@ -3,7 +3,7 @@ import type { GroupConfig, WebhookConfig } from "../../src/config/config.ts";
 import type { EventType } from "../../src/core/event.ts";
 import { type Receiver, startReceiver } from "../support/receiver.ts";
 import { event, taskNamed } from "./formats/samples.ts";
-import { HOUR, lease, Workbench, webhookConfig } from "./workbench.ts";
+import { HOUR, lease, Workbench, webhookConfig } from "./harness.ts";
 
 const GROUP: GroupConfig = { by: ["instance"], wait: 10_000, interval: 300_000 };
 /** One line per event, so that a test can read what a message holds. */

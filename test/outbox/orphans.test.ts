@@ -1,16 +1,16 @@
 import { beforeEach, expect, test } from "vitest";
 import type { WebhookConfig } from "../../src/config/config.ts";
-import { Upkeep } from "../../src/outbox/upkeep.ts";
+import { OutboxHousekeeping } from "../../src/outbox/housekeeping.ts";
 import type { Lease } from "../../src/ports/store.ts";
 import type { DeliveryFact, OutboxEvent } from "../../src/ports/telemetry.ts";
 import { polledAgain, sceneOf, shows } from "../app/scene.ts";
 import { runCli } from "../support/cli.ts";
 import { Folder } from "../support/daemon.ts";
-import { Inbox } from "../support/inbox.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { MemoryOutbox } from "../support/memory-outbox.ts";
 import { webhookOf } from "../support/watch-config.ts";
-import { lease, webhookConfig } from "./workbench.ts";
+import { Inbox } from "../support/webhook-receiver.ts";
+import { lease, webhookConfig } from "./harness.ts";
 
 const MINUTE = 60_000;
 const REASON = "the webhook is not configured any more";
@@ -19,14 +19,14 @@ let clock: ManualClock;
 let outbox: MemoryOutbox;
 let leases: Lease[];
 let told: OutboxEvent[];
-let upkeep: Upkeep;
+let upkeep: OutboxHousekeeping;
 
 beforeEach(() => {
   clock = new ManualClock();
   outbox = new MemoryOutbox();
   leases = [lease(0), lease(1)];
   told = [];
-  upkeep = new Upkeep({
+  upkeep = new OutboxHousekeeping({
     outbox,
     clock,
     leases: () => leases,

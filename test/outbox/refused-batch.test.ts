@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import type { EventType } from "../../src/core/event.ts";
 import { type Receiver, type Reply, startReceiver } from "../support/receiver.ts";
 import { event, taskNamed } from "./formats/samples.ts";
-import { lease, Workbench, webhookConfig } from "./workbench.ts";
+import { lease, Workbench, webhookConfig } from "./harness.ts";
 
 /* A receiver that refuses a message of several events because of one of them. */
 

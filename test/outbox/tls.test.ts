@@ -8,7 +8,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { createSender } from "../../src/outbox/deliver.ts";
 import { webhookDispatcher } from "../../src/outbox/dispatcher.ts";
 import { ManualClock } from "../support/manual-clock.ts";
-import { webhookConfig } from "./workbench.ts";
+import { webhookConfig } from "./harness.ts";
 
 let folder: string;
 let server: Server;

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Receiver, startReceiver } from "../support/receiver.ts";
-import { lease, Workbench, webhookConfig } from "./workbench.ts";
+import { lease, Workbench, webhookConfig } from "./harness.ts";
 
 let bench: Workbench;
 let receiver: Receiver;

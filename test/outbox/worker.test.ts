@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Secret } from "../../src/config/secret.ts";
 import { enableWebhook } from "../../src/outbox/disable-switch.ts";
 import { type Receiver, startReceiver } from "../support/receiver.ts";
-import { HOUR, lease, Workbench, webhookConfig } from "./workbench.ts";
+import { HOUR, lease, Workbench, webhookConfig } from "./harness.ts";
 
 let bench: Workbench;
 let receiver: Receiver;

@@ -6,7 +6,7 @@ import type { DeliveryFact } from "../../src/ports/telemetry.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { MemoryNotes, MemoryOutbox } from "../support/memory-outbox.ts";
 import { type Receiver, startReceiver } from "../support/receiver.ts";
-import { lease, webhookConfig } from "./workbench.ts";
+import { lease, webhookConfig } from "./harness.ts";
 
 let clock: ManualClock;
 let outbox: MemoryOutbox;

@@ -3,9 +3,9 @@ import type { Browser, BrowserContextOptions } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { DEMO_KEY, type Simulator, startSimulator } from "../../src/simulator/server.ts";
 import { startBrowser, visit } from "../support/browser.ts";
-import { Inbox } from "../support/inbox.ts";
 import { RunningApp } from "../support/running-app.ts";
 import { watchConfig } from "../support/watch-config.ts";
+import { Inbox } from "../support/webhook-receiver.ts";
 
 const HOSTILE = `<img src=x onerror="alert(1)"><script>alert(2)</script>'"\u202e`;
 const LONG = "unbreakable".repeat(20);

@@ -6,7 +6,7 @@ import type { Listing, ObservedTask, Window } from "../../src/core/task.ts";
 import { StoreError } from "../../src/errors.ts";
 import { pollOnce } from "../../src/poll/cycle.ts";
 import { Shard } from "../../src/poll/shard.ts";
-import type { Target } from "../../src/poll/target.ts";
+import type { InstanceTarget } from "../../src/poll/target.ts";
 import { eventWrite } from "../../src/poll/writer.ts";
 import type { Batch, Lease, StateStore, Store } from "../../src/ports/store.ts";
 import { openStore } from "../../src/store/open.ts";
@@ -84,7 +84,7 @@ async function scene() {
         cloudNow: clock.now(),
       }),
     },
-  } as unknown as Target;
+  } as unknown as InstanceTarget;
 
   return {
     store,

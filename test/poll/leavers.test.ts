@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { LEAVE_GRACE_MS, Leavers } from "../../src/poll/leavers.ts";
+import { InstanceReaper, LEAVE_GRACE_MS } from "../../src/poll/instance-reaper.ts";
 import { Shard } from "../../src/poll/shard.ts";
 import { newRecord } from "../../src/poll/target.ts";
 import { commitDecision } from "../../src/poll/writer.ts";
@@ -25,7 +25,7 @@ async function scene() {
   const removed: string[] = [];
   let told = 0;
   const leavers = () =>
-    new Leavers({
+    new InstanceReaper({
       wanted: () => false,
       settled: () => true,
       rulesOf: () => rules,
@@ -42,12 +42,12 @@ async function scene() {
     leavers,
     removed,
     told: () => told,
-    async pass(each: Leavers, minutes: number, of: Shard = shard) {
+    async pass(each: InstanceReaper, minutes: number, of: Shard = shard) {
       for (let minute = 0; minute < minutes; minute++) {
-        await each.look([of], clock.now(), clock.monotonic());
+        await each.run([of], clock.now(), clock.monotonic());
         await clock.advance(MINUTE);
       }
-      await each.look([of], clock.now(), clock.monotonic());
+      await each.run([of], clock.now(), clock.monotonic());
     },
   };
 }
@@ -75,7 +75,7 @@ test("a new owner continues the grace, with a minute left at least and never mor
   clock.jump(48 * 60 * MINUTE);
   const third = leavers();
   const last = await open();
-  await third.look([last], clock.now(), clock.monotonic());
+  await third.run([last], clock.now(), clock.monotonic());
   expect(removed).toEqual([]);
   await pass(third, 1, last);
   expect(removed).toEqual([KEY]);

@@ -2,13 +2,13 @@ import { afterEach, expect, test } from "vitest";
 import { Gates } from "../../src/app/gates.ts";
 import type { Listing, Window } from "../../src/core/task.ts";
 import { CloudError } from "../../src/errors.ts";
-import { Knowledges } from "../../src/poll/knowledge.ts";
 import { Poller } from "../../src/poll/poller.ts";
-import { Reach } from "../../src/poll/reach.ts";
+import { Reachability } from "../../src/poll/reachability.ts";
+import { ReplicaCounts } from "../../src/poll/replica-counts.ts";
 import { Schedule } from "../../src/poll/schedule.ts";
 import { Shard } from "../../src/poll/shard.ts";
-import { Tallies } from "../../src/poll/tallies.ts";
-import type { Target } from "../../src/poll/target.ts";
+import type { InstanceTarget } from "../../src/poll/target.ts";
+import { TaskNameStatistics } from "../../src/poll/task-name-statistics.ts";
 import type { PollEvent } from "../../src/ports/telemetry.ts";
 import { rulesOf, seen, wholeListing } from "../core/support.ts";
 import { leaseOf } from "../store/contract/back-end.ts";
@@ -46,13 +46,13 @@ async function scene(
   const unasked = () => Promise.reject(new Error("nobody asked for this"));
   const rules = rulesOf();
   const gates = new Gates(store, clock, emit);
-  const tallies = new Tallies({ notes: store.notes, member: "a", members: () => ["a"] });
+  const tallies = new ReplicaCounts({ notes: store.notes, member: "a", members: () => ["a"] });
   const project = {
     ...rules.project,
     gate: gates.gate("prod", 50, "f"),
     rules: { ...rules, mutedUntil: () => null },
   };
-  const target: Target = {
+  const target: InstanceTarget = {
     key: "p1/i1",
     project,
     instanceId: "i1",
@@ -80,8 +80,8 @@ async function scene(
     clock,
     random: () => 0.5,
     emit,
-    knowledge: new Knowledges(() => [shard]),
-    reach: new Reach({ emit, tallies, committed }),
+    knowledge: new TaskNameStatistics(() => [shard]),
+    reach: new Reachability({ emit, tallies, committed }),
     concurrency: 4,
     committed,
     onNotFound: async () => false,

@@ -4,11 +4,11 @@ import type {
   Delivery,
   EventWrite,
   Lease,
-  Notes,
   Outbox,
   OutboxCount,
   ReplayRoute,
   Settlement,
+  SharedDocuments,
 } from "../../src/ports/store.ts";
 
 interface Row extends Delivery {
@@ -227,7 +227,7 @@ export class MemoryOutbox implements Outbox {
   }
 }
 
-export class MemoryNotes implements Notes {
+export class MemoryNotes implements SharedDocuments {
   readonly #notes = new Map<string, { value: string; version: number }>();
   /** Calls that are to throw. */
   failures = 0;

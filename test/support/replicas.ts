@@ -1,9 +1,9 @@
 import { type Simulator, type SimulatorOptions, startSimulator } from "../../src/simulator/server.ts";
 import { Daemon, Folder } from "./daemon.ts";
-import { Inbox } from "./inbox.ts";
 import { TcpProxy } from "./proxy.ts";
 import { RedisServer } from "./redis.ts";
 import { instancesOf, projectOf, type RawConfig, watchConfig, webhookOf } from "./watch-config.ts";
+import { Inbox } from "./webhook-receiver.ts";
 
 /** The default of the configuration. */
 export const SHARDS = 16;

@@ -1,6 +1,6 @@
 import { EVENT_TYPES } from "../../src/core/event.ts";
 import { DEMO_KEY, type Simulator } from "../../src/simulator/server.ts";
-import { INBOX_SECRET, type Inbox } from "./inbox.ts";
+import { INBOX_SECRET, type Inbox } from "./webhook-receiver.ts";
 
 /** A configuration as it stands in a file; JSON is YAML. */
 export type RawConfig = Readonly<Record<string, unknown>>;

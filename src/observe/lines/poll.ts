@@ -4,7 +4,7 @@ import type { HealthEvent, PollEvent } from "../../ports/telemetry.ts";
 import { type Handlers, nothing } from "../handlers.ts";
 import type { Log } from "../logger.ts";
 import { instanceFields, iso, instanceKeyOf as keyOf, MOST_NAMES, round } from "./fields.ts";
-import type { Lasting } from "./lasting.ts";
+import type { Lasting } from "./persistent-conditions.ts";
 
 type Kinds = Exclude<PollEvent["kind"] | HealthEvent["kind"], "fact">;
 

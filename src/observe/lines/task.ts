@@ -3,7 +3,7 @@ import { assertNever } from "../../util/assert-never.ts";
 import type { Handlers } from "../handlers.ts";
 import type { Log, Logger } from "../logger.ts";
 import { instanceFields, instanceKeyOf, iso, MOST_NAMES } from "./fields.ts";
-import type { Lasting } from "./lasting.ts";
+import type { Lasting } from "./persistent-conditions.ts";
 
 /** Writes one line per transition, verdict and recovery; a failure and a verdict are warnings. A fact that lasts is one line. */
 export function taskLines(log: Log, lasting: Lasting): Handlers<"fact" | "acknowledged"> {

@@ -1,5 +1,5 @@
 import type { EventType } from "../../core/event.ts";
-import { spell } from "../../core/reason.ts";
+import { humanDuration } from "../../core/reason.ts";
 import { clean } from "../../util/clean.ts";
 import type { FormattedEvent } from "../format.ts";
 import { type Reading, read } from "./reading.ts";
@@ -60,7 +60,10 @@ export function noteOf(reading: Reading, cell: number): Note {
           : joined([both(name(instance.name), name(instance.id)), name(instance.engine)]),
     },
     { name: "Project", value: joined([name(project.name), name(project.region)]) },
-    { name: "Duration", value: reading.durationSeconds === null ? "" : spell(reading.durationSeconds) },
+    {
+      name: "Duration",
+      value: reading.durationSeconds === null ? "" : humanDuration(reading.durationSeconds),
+    },
     { name: "Reason", value: value(reading.reason) },
     { name: "Held back until", value: value(reading.mutedUntil ?? "") },
   ];
@@ -78,7 +81,7 @@ const joined = (texts: readonly string[]): string => texts.filter((text) => text
 /** Everything in one line. */
 export function lineOf(reading: Reading, cell: number): string {
   const { title } = noteOf(reading, cell);
-  const duration = reading.durationSeconds === null ? "" : `, ${spell(reading.durationSeconds)}`;
+  const duration = reading.durationSeconds === null ? "" : `, ${humanDuration(reading.durationSeconds)}`;
   const reason = cut(clean(reading.reason), cell);
   return `${title}${duration}${reason === "" ? "" : `: ${reason}`}`;
 }

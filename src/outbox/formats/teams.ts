@@ -1,6 +1,6 @@
 import type { WebhookConfig } from "../../config/config.ts";
+import { classifyAnswer } from "../attempt-result.ts";
 import type { Format, FormattedEvent, Judgement } from "../format.ts";
-import { verdictOf } from "../verdict.ts";
 import { digestOf, type Note, type Severity } from "./note.ts";
 import { bytes, fitted } from "./text.ts";
 
@@ -110,6 +110,6 @@ function judge(status: number, body: string): Judgement | null {
   const detail = `Teams says ${inner}`;
   const told = Number(inner);
   const retryAfter = told === 429 ? SLOW_DOWN_MS : null;
-  const verdict = verdictOf({ kind: "answer", status: told, retryAfter, date: null, body: "" });
+  const verdict = classifyAnswer({ kind: "answer", status: told, retryAfter, date: null, body: "" });
   return verdict.kind === "delivered" ? null : { verdict, detail };
 }

@@ -1,10 +1,10 @@
-import type { Budget, Notes } from "../../ports/store.ts";
+import type { Budget, SharedDocuments } from "../../ports/store.ts";
 import type { Client } from "./connect.ts";
 import { asStoreErrors } from "./errors.ts";
 import type { Keys } from "./keys.ts";
 import type { Run } from "./scripts.ts";
 
-export function redisNotes(client: Client, keys: Keys, run: Run): Notes {
+export function redisNotes(client: Client, keys: Keys, run: Run): SharedDocuments {
   return {
     async read(name) {
       return parse(await asStoreErrors("note", () => client.hget(keys.notes, name)));

@@ -1,8 +1,8 @@
-import type { Notes } from "../../ports/store.ts";
+import type { SharedDocuments } from "../../ports/store.ts";
 import type { Database } from "./database.ts";
 import type { Aside } from "./set-aside.ts";
 
-export function sqliteNotes(db: Database, aside: Aside): Notes {
+export function sqliteNotes(db: Database, aside: Aside): SharedDocuments {
   const find = db.prepare<{ value: string; version: number }>(
     "SELECT value, version FROM note WHERE name = ?",
   );

@@ -5,7 +5,7 @@ import { FORMATS } from "../../../src/config/config.ts";
 import { EVENT_TYPES } from "../../../src/core/event.ts";
 import { shownTaskFields } from "../../../src/core/task-fields.ts";
 import { formatOf } from "../../../src/outbox/formats/index.ts";
-import { webhookConfig } from "../workbench.ts";
+import { webhookConfig } from "../harness.ts";
 import { Exchange } from "./exchange.ts";
 import { MEDIA } from "./media.ts";
 import { BROKEN, event, HOSTILE, having, hostile, many, strings } from "./samples.ts";

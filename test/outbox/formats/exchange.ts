@@ -6,7 +6,7 @@ import type { FormattedEvent } from "../../../src/outbox/format.ts";
 import { formatOf } from "../../../src/outbox/formats/index.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
 import { type Received, type Receiver, type Reply, startReceiver } from "../../support/receiver.ts";
-import { webhookConfig } from "../workbench.ts";
+import { webhookConfig } from "../harness.ts";
 import { NOW } from "./samples.ts";
 
 /** One real receiver, and messages of one format sent to it as the worker sends them. */

@@ -4,7 +4,7 @@ import { Secret } from "../../../src/config/secret.ts";
 import { EVENT_TYPES, type EventType } from "../../../src/core/event.ts";
 import type { FormattedEvent } from "../../../src/outbox/format.ts";
 import { formatOf } from "../../../src/outbox/formats/index.ts";
-import { webhookConfig } from "../workbench.ts";
+import { webhookConfig } from "../harness.ts";
 import { Exchange } from "./exchange.ts";
 import { BROKEN, event, HOSTILE, hostile, taskNamed } from "./samples.ts";
 import { PAGERDUTY_ALERT, PAGERDUTY_CHANGE } from "./schemas.ts";

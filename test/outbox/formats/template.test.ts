@@ -5,7 +5,7 @@ import type { WebhookConfig } from "../../../src/config/config.ts";
 import { Secret } from "../../../src/config/secret.ts";
 import { formatOf } from "../../../src/outbox/formats/index.ts";
 import { TemplateError } from "../../../src/util/mustache.ts";
-import { webhookConfig } from "../workbench.ts";
+import { webhookConfig } from "../harness.ts";
 import { Exchange } from "./exchange.ts";
 import { BROKEN, event, HOSTILE, hostile, many } from "./samples.ts";
 

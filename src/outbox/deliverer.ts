@@ -1,26 +1,26 @@
 import type { Lease, Settlement } from "../ports/store.ts";
 import { attempt } from "./attempt.ts";
 import type { AttemptLog } from "./attempt-log.ts";
+import type { DeliverySettler } from "./delivery-settler.ts";
 import type { DisableSwitch } from "./disable-switch.ts";
-import type { Flights, Load } from "./flights.ts";
-import type { Health } from "./health.ts";
-import type { Pace } from "./pace.ts";
+import type { Batch, InFlight } from "./in-flight.ts";
+import type { NonDecreasingClock } from "./non-decreasing-clock.ts";
+import type { RateLimiter } from "./rate-limit.ts";
 import { settlementsOf } from "./settlement.ts";
-import type { Settler } from "./settler.ts";
-import type { SteadyTime } from "./steady-time.ts";
+import type { WebhookHealth } from "./webhook-health.ts";
 import type { WorkerOptions } from "./worker.ts";
 
-export interface CourierOptions
+export interface DelivererOptions
   extends Pick<WorkerOptions, "webhook" | "format" | "sender" | "clock" | "random" | "leases" | "stillMine"> {
-  readonly flights: Flights;
-  readonly pace: Pace;
-  readonly time: SteadyTime;
-  readonly health: Health;
+  readonly flights: InFlight;
+  readonly pace: RateLimiter;
+  readonly time: NonDecreasingClock;
+  readonly health: WebhookHealth;
   readonly disableSwitch: DisableSwitch;
   readonly log: AttemptLog;
-  readonly settler: Settler;
+  readonly settler: DeliverySettler;
   /** Takes back what was refused as one message, to send its events singly. */
-  readonly onRefusedTogether: (load: Load) => void;
+  readonly onRefusedTogether: (load: Batch) => void;
   /** Aborted when nothing new begins. */
   readonly stopping: AbortSignal;
 }
@@ -28,17 +28,17 @@ export interface CourierOptions
 const LEASE_LOOK_MS = 100;
 
 /** Takes what was claimed to its end: one request for the deliveries of a message, and what becomes of each, settled. */
-export class Courier {
-  readonly #options: CourierOptions;
+export class Deliverer {
+  readonly #options: DelivererOptions;
 
-  constructor(options: CourierOptions) {
+  constructor(options: DelivererOptions) {
     this.#options = options;
   }
 
   /** One request. `ended` is called once, with whether it was delivered. */
-  send(loads: readonly Load[], ended: (delivered: boolean) => void = () => undefined): void {
+  send(loads: readonly Batch[], ended: (delivered: boolean) => void = () => undefined): void {
     const { pace, clock, stopping } = this.#options;
-    pace.took(clock.monotonic());
+    pace.record(clock.monotonic());
     this.#fly(loads, async (signal) => {
       let delivered = false;
       try {
@@ -46,7 +46,7 @@ export class Courier {
       } catch (error) {
         // One of several shards was lost: what is of the others goes out again.
         if (signal.aborted && !stopping.aborted)
-          for (const load of loads) if (this.isHeld(load.lease)) this.giveBack(load);
+          for (const load of loads) if (this.isHeld(load.lease)) this.release(load);
         throw error;
       } finally {
         ended(delivered);
@@ -55,14 +55,14 @@ export class Courier {
   }
 
   /** Dead letters, without an attempt. */
-  bury(load: Load, reason: string): void {
+  deadLetter(load: Batch, reason: string): void {
     const { lease, deliveries } = load;
     const { settler } = this.#options;
     this.#fly([load], (signal) => settler.settle(lease, deliveries, { kind: "dead", reason }, signal, 0));
   }
 
   /** Ends the hold on what was not sent, so that whoever claims next gets it. The store counts it as an attempt. */
-  giveBack({ lease, deliveries }: Load): void {
+  release({ lease, deliveries }: Batch): void {
     const { settler, time } = this.#options;
     const settlement: Settlement = { kind: "retry", at: time.now(), reason: "given back" };
     this.#fly([{ lease, deliveries }], (signal) => settler.settle(lease, deliveries, settlement, signal, 0));
@@ -72,22 +72,22 @@ export class Courier {
     return this.#options.leases().some((held) => held.shard === shard && held.fence === fence);
   }
 
-  #fly(loads: readonly Load[], run: (signal: AbortSignal) => Promise<void>): void {
+  #fly(loads: readonly Batch[], run: (signal: AbortSignal) => Promise<void>): void {
     if (loads.every(({ deliveries }) => deliveries.length === 0)) return;
     const { flights, settler } = this.#options;
     flights.start(loads, async (signal) => {
       try {
         await run(signal);
       } catch (error) {
-        if (!signal.aborted) settler.failed("deliver", error);
+        if (!signal.aborted) settler.storeFailed("deliver", error);
       }
     });
   }
 
   /** The deliveries go out in one request and are settled together. Whether they were delivered. */
-  async #deliver(loads: readonly Load[], signal: AbortSignal): Promise<boolean> {
+  async #deliver(loads: readonly Batch[], signal: AbortSignal): Promise<boolean> {
     const { clock, format, sender, webhook, random, health, time, log, settler } = this.#options;
-    const mine: Load[] = [];
+    const mine: Batch[] = [];
     for (const load of loads) if (await this.#mayGo(load.lease, signal)) mine.push(load);
     const deliveries = mine.flatMap((load) => load.deliveries);
     const [first] = deliveries;
@@ -96,7 +96,7 @@ export class Courier {
     const events = deliveries.map(({ eventId, type, body }) => ({ id: eventId, type, body }));
     const result = await attempt(format, sender, events, clock, signal);
     log.attempted({ ...first, events: deliveries.length }, result);
-    health.learn(result, probe);
+    health.record(result, probe);
     if (result.verdict.kind === "disable") await this.#disable();
     if (result.verdict.kind === "refused" && deliveries.length > 1) {
       for (const load of mine) this.#sendSingly(load);
@@ -116,8 +116,8 @@ export class Courier {
   }
 
   /** One event may be what the receiver refuses: only the ones refused singly become dead letters. */
-  #sendSingly(load: Load): void {
-    if (this.#options.stopping.aborted) this.giveBack(load);
+  #sendSingly(load: Batch): void {
+    if (this.#options.stopping.aborted) this.release(load);
     else if (this.isHeld(load.lease)) this.#options.onRefusedTogether(load);
   }
 

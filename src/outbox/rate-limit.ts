@@ -1,7 +1,7 @@
 import type { Limit } from "./format.ts";
 
 /** Keeps several limits at once by remembering when the last requests went out. All times are monotonic. */
-export class Pace {
+export class RateLimiter {
   readonly #limits: readonly Limit[];
   readonly #most: number;
   /** The oldest first, as many as the widest limit allows. */
@@ -13,7 +13,7 @@ export class Pace {
   }
 
   /** How many requests may go out now. */
-  free(now: number): number {
+  available(now: number): number {
     let free = Number.POSITIVE_INFINITY;
     for (const { requests, per } of this.#limits) {
       const within = this.#sent.filter((at) => leaves(at, per) > now).length;
@@ -23,7 +23,7 @@ export class Pace {
   }
 
   /** Milliseconds until one more may go out. */
-  wait(now: number): number {
+  retryAfter(now: number): number {
     let wait = 0;
     for (const { requests, per } of this.#limits) {
       const at = this.#sent.at(-requests);
@@ -32,7 +32,7 @@ export class Pace {
     return Math.max(0, wait);
   }
 
-  took(now: number): void {
+  record(now: number): void {
     if (this.#most === 0) return;
     this.#sent.push(now);
     if (this.#sent.length > this.#most) this.#sent.shift();

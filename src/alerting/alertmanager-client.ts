@@ -1,16 +1,16 @@
 import { backoff } from "../core/backoff.ts";
 import { type Attempt, exchange } from "../outbox/attempt.ts";
-import { Bell } from "../outbox/bell.ts";
 import type { Sender } from "../outbox/deliver.ts";
 import type { Message } from "../outbox/format.ts";
+import { WakeSignal } from "../outbox/wake-signal.ts";
 import type { Clock, Random } from "../ports/clock.ts";
-import { type Entry, type Ledger, postable } from "./ledger.ts";
+import { type AlertStore, type Entry, postable } from "./alert-store.ts";
 import { REFRESH_MS } from "./receipts.ts";
 
-export interface PosterOptions {
+export interface AlertmanagerClientOptions {
   /** Of one Alertmanager, without the path of its API. */
   readonly url: string;
-  readonly ledger: Ledger;
+  readonly ledger: AlertStore;
   readonly sender: Sender;
   readonly clock: Clock;
   readonly random: Random;
@@ -30,10 +30,10 @@ const AT_ONCE = 200;
 const LONGEST_WAIT_MS = 5 * 60_000;
 
 /** Keeps one Alertmanager up to date: posts what is news to it, and all of it once a minute. */
-export class Poster {
-  readonly #options: PosterOptions;
+export class AlertmanagerClient {
+  readonly #options: AlertmanagerClientOptions;
   readonly #address: string;
-  readonly #bell: Bell;
+  readonly #bell: WakeSignal;
   readonly #abort = new AbortController();
   /** What it was told, by the alert's identity. */
   readonly #told = new Map<string, Entry>();
@@ -46,10 +46,10 @@ export class Poster {
   #stopping = false;
   #loop: Promise<void> = Promise.resolve();
 
-  constructor(options: PosterOptions) {
+  constructor(options: AlertmanagerClientOptions) {
     this.#options = options;
     this.#address = apiAddress(options.url);
-    this.#bell = new Bell(options.clock);
+    this.#bell = new WakeSignal(options.clock);
   }
 
   start(): void {
@@ -58,13 +58,13 @@ export class Poster {
 
   /** There is news. */
   wake(): void {
-    this.#bell.ring();
+    this.#bell.notify();
   }
 
   /** A post that is under way may end within the time. Never rejects. */
   async stop(withinMs: number): Promise<void> {
     this.#stopping = true;
-    this.#bell.ring();
+    this.#bell.notify();
     if (withinMs > 0) {
       const ended = new AbortController();
       const late = this.#options.clock.sleep(withinMs, ended.signal).catch(() => undefined);

@@ -2,14 +2,14 @@ import type { WebhookConfig } from "../config/config.ts";
 import type { Clock, Random } from "../ports/clock.ts";
 import type { DeliveryFact } from "../ports/telemetry.ts";
 import type { Attempt } from "./attempt.ts";
+import type { AttemptResult } from "./attempt-result.ts";
 import { afterFailure, type Breaker, CLOSED } from "./breaker.ts";
 import { cappedRetryAfter, overUntil, type SettlementContext } from "./settlement.ts";
-import type { Verdict } from "./verdict.ts";
 
-type Failure = Extract<Verdict, { kind: "retry" }> & { readonly message: string };
+type Failure = Extract<AttemptResult, { kind: "retry" }> & { readonly message: string };
 
 /** What this process has learned about one receiver: whether it is down, and until when it is to be left alone. */
-export class Health {
+export class WebhookHealth {
   readonly #webhook: Pick<WebhookConfig, "name" | "retry">;
   readonly #clock: Clock;
   readonly #random: Random;
@@ -39,19 +39,19 @@ export class Health {
   }
 
   /** Milliseconds in which nothing is to be sent. */
-  held(): number {
+  retryIn(): number {
     return Math.max(0, Math.max(this.#probeAt, this.#askedAwayUntil) - this.#clock.monotonic());
   }
 
   settlementContext(): Pick<SettlementContext, "lastDownAt" | "held" | "breakerOpen"> {
-    return { lastDownAt: this.#lastDownAt, held: this.held(), breakerOpen: this.down };
+    return { lastDownAt: this.#lastDownAt, held: this.retryIn(), breakerOpen: this.down };
   }
 
   /**
    * What needs no attempt any more while the webhook is down, and why: a webhook that is down gets one request at a
    * time, and the backlog behind it must not outlive its retry time. Null while the webhook is not down.
    */
-  over(): { readonly until: number; readonly reason: string } | null {
+  expiredBefore(): { readonly until: number; readonly reason: string } | null {
     const failure = this.#lastFailure;
     if (!this.down || failure === null) return null;
     const context = { retry: this.#webhook.retry, now: this.#clock.now(), lastDownAt: this.#lastDownAt };
@@ -62,7 +62,7 @@ export class Health {
   }
 
   /** @param probe Whether the attempt began while the webhook was taken for down. */
-  learn({ verdict, message }: Attempt, probe: boolean): void {
+  record({ verdict, message }: Attempt, probe: boolean): void {
     if (verdict.kind !== "retry") {
       if (this.#breaker.open) this.#emit({ kind: "breaker_closed", webhook: this.#webhook.name });
       this.#breaker = CLOSED;

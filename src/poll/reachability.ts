@@ -1,34 +1,34 @@
 import type { Cause, CloudAnswer } from "../core/cause.ts";
 import type { Decision } from "../core/decision.ts";
 import type { TaskwatchEvent } from "../core/event.ts";
-import { isExpired, judgeFailures } from "../core/failures.ts";
+import { expireFailuresByTime, isExpired } from "../core/failures.ts";
 import {
   countInstances,
   type HealthDecision,
   instanceHealth,
   projectHealth,
   releaseInstance,
-  tallyProject,
+  sumProject,
 } from "../core/health.ts";
 import type { Rules } from "../core/rules.ts";
 import type { InstanceState, Unreachable } from "../core/state.ts";
 import type { Unwatched } from "../core/unwatched.ts";
 import type { Emit } from "../ports/telemetry.ts";
+import type { PolledInstance } from "./polled-instance.ts";
+import type { ReplicaCounts } from "./replica-counts.ts";
 import type { Shard } from "./shard.ts";
-import type { Tallies } from "./tallies.ts";
 import { newRecord, type PollProject, projectKey, targetNames } from "./target.ts";
-import type { Watched } from "./watched.ts";
 import { commitDecision, type Outcome } from "./writer.ts";
 
-export interface ReachOptions {
+export interface ReachabilityOptions {
   readonly emit: Emit;
-  readonly tallies: Tallies;
+  readonly tallies: ReplicaCounts;
   /** Called after each commit with events. */
   readonly committed: (shard: Shard, events: readonly TaskwatchEvent[]) => void;
 }
 
 /** A project, for a look at how it fares. */
-export interface Judged {
+export interface ProjectHealthInput {
   readonly project: PollProject;
   /** The shard of its own record, if that is ours. */
   readonly home: Shard | undefined;
@@ -43,22 +43,22 @@ export interface Judged {
 }
 
 /** Whether instances and projects can be reached, as events: from failed polls in a row to one word for a project. */
-export class Reach {
-  readonly #options: ReachOptions;
+export class Reachability {
+  readonly #options: ReachabilityOptions;
   /** Projects that are unreachable or about to be: their instances say nothing of their own. As of the last look. */
   #near: ReadonlySet<string> = new Set();
 
-  constructor(options: ReachOptions) {
+  constructor(options: ReachabilityOptions) {
     this.#options = options;
   }
 
   /** False while all is well and was well before: then there is nothing to judge. */
-  concerns({ streak, state }: Watched): boolean {
+  concerns({ streak, state }: PolledInstance): boolean {
     return streak !== null || Boolean(state?.record.unreachable);
   }
 
   /** After a poll of an instance that told something about it. Rejects as the store does. */
-  async judge(watched: Watched, error: unknown, now: number): Promise<void> {
+  async judge(watched: PolledInstance, error: unknown, now: number): Promise<void> {
     const { target, shard, streak } = watched;
     if (!this.concerns(watched)) return;
     const state =
@@ -69,7 +69,7 @@ export class Reach {
         }),
       );
     const health = instanceHealth(state.record, target.rules, streak, this.#near.has(target.project.id), now);
-    const expired = streak === null ? null : judgeFailures(state, target.rules, now);
+    const expired = streak === null ? null : expireFailuresByTime(state, target.rules, now);
     if (!(await this.#write(watched, state, health, expired))) return;
     const before = state.record.unreachable;
     const after = health.record.unreachable;
@@ -93,7 +93,7 @@ export class Reach {
    * instance that answers is asked first, for what was held back may be over; of one that does not, it is believed.
    * Rejects as the store does.
    */
-  async judgeByTime(watched: Iterable<Watched>, now: number): Promise<void> {
+  async expire(watched: Iterable<PolledInstance>, now: number): Promise<void> {
     for (const each of [...watched]) {
       const { target, state, shard } = each;
       if (!state || each.running || each.signal.aborted || !isDue(state, target.rules, now)) continue;
@@ -107,12 +107,16 @@ export class Reach {
       const { record } = whole;
       const near = this.#near.has(project.id);
       const health = near ? { changed: false, record, events: [] } : releaseInstance(record, rules, now);
-      await this.#write(each, whole, health, judgeFailures(whole, rules, now));
+      await this.#write(each, whole, health, expireFailuresByTime(whole, rules, now));
     }
   }
 
   /** Once a second: each project by the instances of all replicas; the owner of its record is who tells. */
-  async judgeProjects(projects: Iterable<Judged>, watched: Iterable<Watched>, now: number): Promise<void> {
+  async judgeProjects(
+    projects: Iterable<ProjectHealthInput>,
+    watched: Iterable<PolledInstance>,
+    now: number,
+  ): Promise<void> {
     const ours = byProject(watched);
     const near = new Set<string>();
     for (const { project, home, total, unwatched, listedAt, superseded } of projects) {
@@ -122,7 +126,7 @@ export class Reach {
       const others = this.#options.tallies.others(project.id);
       const counts = [countInstances(ours.get(project.id) ?? [], now, project.gate.silence), ...others];
       const refused = !superseded && refusesKey(project, down);
-      const counted = tallyProject(counts, total, refused, down);
+      const counted = sumProject(counts, total, refused, down);
       if (counted.near || others.some(({ unreachable }) => unreachable)) near.add(project.id);
       if (!home) continue;
       // Without instances, only a list that was answered since then says that it is back.
@@ -140,7 +144,11 @@ export class Reach {
   }
 
   /** Every few seconds: what the other replicas know of the projects, and they of ours. Rejects as the store does. */
-  async exchange(projects: Iterable<Judged>, watched: Iterable<Watched>, now: number): Promise<void> {
+  async exchange(
+    projects: Iterable<ProjectHealthInput>,
+    watched: Iterable<PolledInstance>,
+    now: number,
+  ): Promise<void> {
     const ours = byProject(watched);
     for (const { project, home, unwatched } of projects) {
       // Instances that are polled tell of themselves, even where others are not found.
@@ -153,7 +161,7 @@ export class Reach {
 
   /** False when there was nothing to write, or it was not written. */
   async #write(
-    { target, shard }: Watched,
+    { target, shard }: PolledInstance,
     state: InstanceState,
     health: HealthDecision,
     byTime: Decision | null,
@@ -208,11 +216,14 @@ function isDue({ record, tasks }: InstanceState, rules: Rules, now: number): boo
   return false;
 }
 
-const byProject = (watched: Iterable<Watched>): ReadonlyMap<string, readonly Watched[]> =>
+const byProject = (watched: Iterable<PolledInstance>): ReadonlyMap<string, readonly PolledInstance[]> =>
   Map.groupBy(watched, (each) => each.target.project.id);
 
 /** For each cause for which something fails here, an answer that gave it. */
-function answersOf({ gate }: PollProject, watched: readonly Watched[]): ReadonlyMap<Cause, CloudAnswer> {
+function answersOf(
+  { gate }: PollProject,
+  watched: readonly PolledInstance[],
+): ReadonlyMap<Cause, CloudAnswer> {
   const refused = gate.key.refusal?.error;
   const known = [
     ...watched.map(({ streak }) => streak),

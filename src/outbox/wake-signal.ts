@@ -1,7 +1,7 @@
 import type { Clock } from "../ports/clock.ts";
 
 /** A wait that somebody may end early. A ring that nobody waits for ends the next wait at once. */
-export class Bell {
+export class WakeSignal {
   readonly #clock: Clock;
   #rung = false;
   #waiting: AbortController | null = null;
@@ -10,7 +10,7 @@ export class Bell {
     this.#clock = clock;
   }
 
-  ring(): void {
+  notify(): void {
     this.#rung = true;
     this.#waiting?.abort();
   }

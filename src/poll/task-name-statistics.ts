@@ -12,14 +12,14 @@ interface Kept {
 }
 
 /** What a shard knows of a name, as it was read from the store. */
-export type OfShard = NameKnowledge & { readonly shard: number };
+export type ShardNameKnowledge = NameKnowledge & { readonly shard: number };
 
 /** What is known of task names over all shards: ours from memory, the others' as they were read last. */
-export class Knowledges {
+export class TaskNameStatistics {
   readonly #owned: () => Iterable<Shard>;
   /** Rules are shared by the instances that do not override them, so this holds few. */
   readonly #kept = new WeakMap<LearnRules, Map<string, Kept>>();
-  #others: readonly OfShard[] = [];
+  #others: readonly ShardNameKnowledge[] = [];
   #othersVersion = 0;
 
   constructor(owned: () => Iterable<Shard>) {
@@ -27,7 +27,7 @@ export class Knowledges {
   }
 
   /** Entries of all shards; those of ours are passed over, now or when they become ours. */
-  setOthers(entries: readonly OfShard[]): void {
+  setOthers(entries: readonly ShardNameKnowledge[]): void {
     if (entries.length === 0 && this.#others.length === 0) return;
     this.#others = entries;
     this.#othersVersion += 1;

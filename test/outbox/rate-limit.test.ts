@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { Pace } from "../../src/outbox/pace.ts";
+import { RateLimiter } from "../../src/outbox/rate-limit.ts";
 import { startReceiver } from "../support/receiver.ts";
 import { event } from "./formats/samples.ts";
-import { Workbench, webhookConfig } from "./workbench.ts";
+import { Workbench, webhookConfig } from "./harness.ts";
 
 test("no span of time has more requests than a limit allows, and what is allowed is used", () => {
   const limit = fc.record({
@@ -13,19 +13,19 @@ test("no span of time has more requests than a limit allows, and what is allowed
   const looks = fc.array(fc.integer({ min: 0, max: 900 }), { minLength: 1, maxLength: 120 });
   fc.assert(
     fc.property(fc.array(limit, { minLength: 1, maxLength: 3 }), looks, (limits, gaps) => {
-      const pace = new Pace(limits);
+      const pace = new RateLimiter(limits);
       const sent: number[] = [];
       let now = 0;
       for (const gap of gaps) {
         now += gap;
-        const free = pace.free(now);
-        expect(pace.wait(now) === 0).toBe(free > 0);
+        const free = pace.available(now);
+        expect(pace.retryAfter(now) === 0).toBe(free > 0);
         for (let n = 0; n < free; n++) {
-          pace.took(now);
+          pace.record(now);
           sent.push(now);
         }
-        expect(pace.wait(now)).toBeGreaterThan(0);
-        expect(pace.free(now + pace.wait(now))).toBeGreaterThan(0);
+        expect(pace.retryAfter(now)).toBeGreaterThan(0);
+        expect(pace.available(now + pace.retryAfter(now))).toBeGreaterThan(0);
       }
       for (const { requests, per } of limits)
         for (const from of sent)
@@ -35,9 +35,9 @@ test("no span of time has more requests than a limit allows, and what is allowed
 });
 
 test("without limits everything may go at once", () => {
-  const pace = new Pace([]);
-  pace.took(0);
-  expect([pace.free(0), pace.wait(0)]).toEqual([Number.POSITIVE_INFINITY, 0]);
+  const pace = new RateLimiter([]);
+  pace.record(0);
+  expect([pace.available(0), pace.retryAfter(0)]).toEqual([Number.POSITIVE_INFINITY, 0]);
 });
 
 test.each([

@@ -1,4 +1,4 @@
-import type { Alert, Sight } from "./alerts.ts";
+import type { Alert, InstanceSnapshot } from "./alerts.ts";
 
 /** An alert that lasts, or that is over. Another object as soon as there is anything new to tell of it. */
 export interface Entry {
@@ -21,7 +21,7 @@ export const LASTS_MS = 20 * 60_000;
  * forgotten that it was, is told again until the alert would have ended by itself. It knows what is over because it saw
  * it last, or is told what events ended shortly before this process had the shard.
  */
-export class Ledger {
+export class AlertStore {
   /** By the alert's identity. */
   readonly #entries = new Map<string, Entry>();
   /** Identities by instance. */
@@ -32,7 +32,7 @@ export class Ledger {
   }
 
   /** All that lasts on one instance now; the rest of what did is over. */
-  set({ key, shard }: Pick<Sight, "key" | "shard">, alerts: readonly Alert[], now: number): void {
+  set({ key, shard }: Pick<InstanceSnapshot, "key" | "shard">, alerts: readonly Alert[], now: number): void {
     const known = this.#instances.get(key);
     if (known === undefined && alerts.length === 0) return;
     const lasting = new Map(alerts.map((alert) => [JSON.stringify(alert.labels), alert]));
@@ -51,7 +51,7 @@ export class Ledger {
   }
 
   /** What was over before it could be seen here; what lasts, or was over later, is as it was. */
-  recall({ key, shard }: Pick<Sight, "key" | "shard">, alert: Alert, endedAt: number): void {
+  recall({ key, shard }: Pick<InstanceSnapshot, "key" | "shard">, alert: Alert, endedAt: number): void {
     const id = JSON.stringify(alert.labels);
     if (this.#entries.has(id)) return;
     this.#entries.set(id, { alert, shard, endedAt, changedAt: endedAt });

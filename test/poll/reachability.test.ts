@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
 import { Gates } from "../../src/app/gates.ts";
-import { Reach } from "../../src/poll/reach.ts";
+import { PolledInstance } from "../../src/poll/polled-instance.ts";
+import { Reachability } from "../../src/poll/reachability.ts";
+import { ReplicaCounts } from "../../src/poll/replica-counts.ts";
 import { Schedule } from "../../src/poll/schedule.ts";
 import { Shard } from "../../src/poll/shard.ts";
-import { Tallies } from "../../src/poll/tallies.ts";
-import type { PollProject, Target } from "../../src/poll/target.ts";
-import { Watched } from "../../src/poll/watched.ts";
+import type { InstanceTarget, PollProject } from "../../src/poll/target.ts";
 import type { Store } from "../../src/ports/store.ts";
 import { MINUTE, rulesOf } from "../core/support.ts";
 import { leaseOf } from "../store/contract/back-end.ts";
@@ -17,8 +17,8 @@ const POLL_MS = 20_000;
 interface Replica {
   readonly member: string;
   readonly shard: Shard;
-  readonly reach: Reach;
-  readonly watched: Watched[];
+  readonly reach: Reachability;
+  readonly watched: PolledInstance[];
 }
 
 /** Replicas with so many instances of one project each; the first one owns the project's own record. */
@@ -40,7 +40,7 @@ async function scene(...counts: readonly number[]) {
     rules: { ...rules, mutedUntil: () => null },
   };
   const schedule = new Schedule("*/20 * * * * *", "UTC");
-  const watch = (id: string, shard: Shard): Watched => {
+  const watch = (id: string, shard: Shard): PolledInstance => {
     const unasked = () => Promise.reject(new Error("nobody asked for this"));
     const source = {
       cloudOffset: 0,
@@ -50,7 +50,7 @@ async function scene(...counts: readonly number[]) {
       instances: unasked,
       scheduled: unasked,
     };
-    const target: Target = {
+    const target: InstanceTarget = {
       key: `p1/${id}`,
       project,
       instanceId: id,
@@ -64,7 +64,7 @@ async function scene(...counts: readonly number[]) {
       announce: false,
       bornWatched: false,
     };
-    return new Watched(target, shard, clock.now());
+    return new PolledInstance(target, shard, clock.now());
   };
   const told: string[] = [];
   const total = counts.reduce((sum, count) => sum + count, 0);
@@ -77,9 +77,9 @@ async function scene(...counts: readonly number[]) {
       await leaseOf(store, number, member),
       Number.POSITIVE_INFINITY,
     );
-    const reach = new Reach({
+    const reach = new Reachability({
       emit: () => {},
-      tallies: new Tallies({ notes, member, members }),
+      tallies: new ReplicaCounts({ notes, member, members }),
       committed: (_, events) => told.push(...events.map(({ type }) => type)),
     });
     const watched = Array.from({ length: count }, (_, n) => watch(`i${number}-${n}`, shard));
@@ -98,7 +98,7 @@ async function scene(...counts: readonly number[]) {
     /** All are polled, again and again; those with a cause fail. Those that are `unpolled` have no turn. */
     async polls(
       ms: number,
-      fails: (watched: Watched) => boolean,
+      fails: (watched: PolledInstance) => boolean,
       unpolled: (id: string) => boolean = () => false,
     ) {
       for (let passed = 0; passed < ms; passed += POLL_MS) {
@@ -160,7 +160,7 @@ test("nothing is written while nothing fails, nor while it fails as before", asy
   const { polls, written, replicas } = await scene(2, 2);
   await polls(5 * MINUTE, none);
   expect(written()).toBe(0);
-  const one = (each: Watched) => each === replicas[1]?.watched[0];
+  const one = (each: PolledInstance) => each === replicas[1]?.watched[0];
   await polls(5 * MINUTE, one);
   const before = written();
   expect(before).toBeGreaterThan(0);

@@ -4,7 +4,7 @@ import type { Listing, Lookup } from "../core/task.ts";
 import { followUps, progressAsks } from "../core/window.ts";
 import { CloudError } from "../errors.ts";
 import type { Operation } from "../ports/call-gate.ts";
-import type { Target } from "./target.ts";
+import type { InstanceTarget } from "./target.ts";
 
 /**
  * The list of scheduled tasks is read once in so long, at most with every poll. It may be that much later until
@@ -16,25 +16,25 @@ export const SCHEDULED_EVERY_MS = 300_000;
 export const scheduledRate = (interval: number): number => 1_000 / Math.max(interval, SCHEDULED_EVERY_MS);
 
 /** An ask beside the listing that got no answer. */
-export interface AskFailure {
+export interface FollowUpFailure {
   readonly operation: Operation;
   readonly error: CloudError;
 }
 
 /** What a poll asked beyond the listing. */
-export interface Asked {
+export interface FollowUps {
   readonly lookups: ReadonlyMap<string, Lookup>;
   readonly progress: ReadonlyMap<string, number>;
   readonly scheduled: readonly ScheduledTask[] | null;
   /** Calls for lookups and progress. */
   readonly calls: number;
   readonly scheduledAsked: boolean;
-  readonly failures: readonly AskFailure[];
+  readonly failures: readonly FollowUpFailure[];
   /** Operations that were called, and of which every call was answered. */
   readonly answered: readonly Operation[];
 }
 
-const NOTHING: Asked = {
+const NOTHING: FollowUps = {
   lookups: new Map(),
   progress: new Map(),
   scheduled: null,
@@ -55,15 +55,15 @@ const MOST_FAILURES = 3;
  * costs what the ask would have told, never the listing, nor for long what other tasks have to tell: each poll begins
  * with another one. Rejects with anything that is not a `CloudError`, such as the signal's reason.
  */
-export function askBeside(
-  target: Target,
+export function fetchFollowUps(
+  target: InstanceTarget,
   before: InstanceState,
   listing: Listing,
   knowledge: Knowledge,
   now: number,
   withScheduled: boolean,
   signal: AbortSignal,
-): Promise<Asked> | Asked {
+): Promise<FollowUps> | FollowUps {
   const toShow = followUps(before, listing);
   const toProgress = progressAsks(before, target.rules, knowledge, now, listing.cloudNow);
   // Nearly every poll: nothing is open, or the listing tells of all that is.
@@ -81,17 +81,17 @@ const turned = <T>(list: readonly T[], by: number): readonly T[] => {
 };
 
 async function ask(
-  { source, instanceId }: Target,
+  { source, instanceId }: InstanceTarget,
   toShow: readonly string[],
   toProgress: readonly string[],
   withScheduled: boolean,
   signal: AbortSignal,
-): Promise<Asked> {
+): Promise<FollowUps> {
   const lookups = new Map<string, Lookup>();
   const progress = new Map<string, number>();
-  const failures: AskFailure[] = [];
+  const failures: FollowUpFailure[] = [];
   const answered = new Set<Operation>();
-  let scheduled: Asked["scheduled"] = null;
+  let scheduled: FollowUps["scheduled"] = null;
   let calls = 0;
   let scheduledAsked = false;
   const attempt = async (operation: Operation, ask: () => Promise<void>): Promise<void> => {

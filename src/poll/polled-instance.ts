@@ -1,15 +1,15 @@
 import type { Streak } from "../core/health.ts";
 import { type InstanceState, isOpenTask, type TaskState } from "../core/state.ts";
-import { type Asked, SCHEDULED_EVERY_MS } from "./asks.ts";
+import { type FollowUps, SCHEDULED_EVERY_MS } from "./follow-up.ts";
 import type { Schedule } from "./schedule.ts";
 import type { Shard } from "./shard.ts";
-import type { Target } from "./target.ts";
+import type { InstanceTarget } from "./target.ts";
 
 /** One instance of a shard that is ours: what the rhythm needs to know, and nothing that must survive. */
-export class Watched {
+export class PolledInstance {
   readonly shard: Shard;
   readonly #abort = new AbortController();
-  target: Target;
+  target: InstanceTarget;
   /** Local time of the next due poll. */
   nextDue = 0;
   /** Monotonic time since which a poll is due that waits for the running one; null when none does. */
@@ -38,7 +38,7 @@ export class Watched {
     is: false,
   };
 
-  constructor(target: Target, shard: Shard, now: number) {
+  constructor(target: InstanceTarget, shard: Shard, now: number) {
     this.target = target;
     this.shard = shard;
     this.lastPollAt = now;
@@ -78,7 +78,7 @@ export class Watched {
     return this.target.rules.scheduledTasks && startedAt >= due;
   }
 
-  asked({ calls, scheduledAsked }: Asked, startedAt: number): void {
+  asked({ calls, scheduledAsked }: FollowUps, startedAt: number): void {
     this.calls = calls;
     if (scheduledAsked) this.#scheduledAt = startedAt;
   }
@@ -102,7 +102,7 @@ function isActive(tasks: Iterable<TaskState>): boolean {
  * @param tasks of the instance; those that ended do no harm
  */
 export function scheduleInForce(
-  { schedule, activeSchedule }: Pick<Target, "schedule" | "activeSchedule">,
+  { schedule, activeSchedule }: Pick<InstanceTarget, "schedule" | "activeSchedule">,
   tasks: Iterable<TaskState>,
   now: number,
 ): Schedule {

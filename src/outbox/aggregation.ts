@@ -1,8 +1,8 @@
 import type { GroupConfig, GroupKey } from "../config/config.ts";
 import type { EventType } from "../core/event.ts";
 import type { Delivery, Lease } from "../ports/store.ts";
-import type { Load } from "./flights.ts";
 import { type Reading, read } from "./formats/reading.ts";
+import type { Batch } from "./in-flight.ts";
 
 /*
  * How events become one message. The worker claims heads of lanes and holds them here, in memory and unsettled: the
@@ -29,19 +29,19 @@ const ENDS: ReadonlySet<EventType> = new Set([
 ]);
 
 /** `lease` is the one under which it was claimed. */
-export interface Held {
+export interface Buffered {
   readonly lease: Lease;
   readonly delivery: Delivery;
 }
 
 /** Events of one group that go out as one message. */
-export interface Parcel {
+export interface Message {
   readonly group: string;
   /** The oldest first. */
-  readonly held: readonly Held[];
+  readonly held: readonly Buffered[];
 }
 
-interface Entry extends Held {
+interface Entry extends Buffered {
   /**
    * From when it waits: its commit, or when it came here if the clocks disagree or it was tried before, so that what
    * fails again and again takes turns with the rest. Steady epoch milliseconds.
@@ -54,7 +54,7 @@ interface Entry extends Held {
 }
 
 /** All times are steady epoch milliseconds. */
-export class Gathering {
+export class Aggregator {
   readonly #settings: GroupConfig;
   readonly #maxEvents: number;
   readonly #groups = new Map<string, Entry[]>();
@@ -102,7 +102,7 @@ export class Gathering {
   }
 
   /** The parcel that has been due the longest. Its group sends nothing else until `ended`. */
-  take(now: number): Parcel | null {
+  take(now: number): Message | null {
     const first = this.#first();
     if (first === null || (first.dueAt > now && this.room > 0)) return null;
     const { key, entries } = first;
@@ -127,17 +127,17 @@ export class Gathering {
   }
 
   /** Everything that is held, of one shard or of all; it is not here any more. */
-  release(shard: number | null): readonly Held[] {
+  release(shard: number | null): readonly Buffered[] {
     return this.#release(({ lease }) => shard === null || lease.shard === shard);
   }
 
   /** The same with what was put in at `until` or before. */
-  releaseOld(until: number): readonly Held[] {
+  releaseOld(until: number): readonly Buffered[] {
     return this.#release(({ delivery }) => delivery.since <= until);
   }
 
-  #release(fits: (entry: Entry) => boolean): readonly Held[] {
-    const released: Held[] = [];
+  #release(fits: (entry: Entry) => boolean): readonly Buffered[] {
+    const released: Buffered[] = [];
     for (const [key, entries] of [...this.#groups]) {
       const [out, kept] = partition(entries, fits);
       released.push(...out);
@@ -184,7 +184,7 @@ export class Gathering {
 }
 
 /** By the lease under which they were claimed, each in the order in which they are. */
-export function loadsOf(held: readonly Held[]): readonly Load[] {
+export function batchesOf(held: readonly Buffered[]): readonly Batch[] {
   const loads = new Map<Lease, Delivery[]>();
   for (const { lease, delivery } of held) {
     const deliveries = loads.get(lease);

@@ -3,7 +3,7 @@ import type { OutboxCount } from "../ports/store.ts";
 import type { DeliveryFact, OutboxEvent } from "../ports/telemetry.ts";
 import { Orphans, type OrphansOptions } from "./orphans.ts";
 
-export interface UpkeepOptions extends Omit<OrphansOptions, "emit"> {
+export interface OutboxHousekeepingOptions extends Omit<OrphansOptions, "emit"> {
   readonly emit: (event: OutboxEvent) => void;
   /** What waits outside the outbox, by the webhook's name: changes that no Alertmanager has taken. */
   readonly untaken: () => ReadonlyMap<string, Waiting>;
@@ -15,14 +15,14 @@ type Waiting = Pick<OutboxCount, "pending" | "oldestAt">;
 const KEEP_MS = 30 * 86_400_000;
 
 /** What the outbox needs beside deliveries: its counts told, what nobody delivers settled, what is old pruned. */
-export class Upkeep {
-  readonly #options: UpkeepOptions;
+export class OutboxHousekeeping {
+  readonly #options: OutboxHousekeepingOptions;
   readonly #orphans: Orphans;
   #webhooks: readonly WebhookConfig[] = [];
   /** Not configured, with deliveries or dead letters left as of the last count. */
   #former: readonly string[] = [];
 
-  constructor(options: UpkeepOptions) {
+  constructor(options: OutboxHousekeepingOptions) {
     this.#options = options;
     const emit = (fact: DeliveryFact) => options.emit({ kind: "outbox", fact });
     this.#orphans = new Orphans({ ...options, emit });

@@ -1,6 +1,6 @@
 import type { Config } from "../config/config.ts";
 import { type InstanceRecord, isOpenTask, type TaskState } from "../core/state.ts";
-import { newRecord, type Target } from "../poll/target.ts";
+import { type InstanceTarget, newRecord } from "../poll/target.ts";
 import type { Reader } from "../ports/store.ts";
 import { compileGlob } from "../util/glob.ts";
 import { inTurns } from "../util/turns.ts";
@@ -17,13 +17,13 @@ export interface KnownInstance {
   /** As the store has it, its name as the configuration has it. */
   readonly record: InstanceRecord;
   /** Null where the configuration does not name it. */
-  readonly target: Target | null;
+  readonly target: InstanceTarget | null;
   /** Its tasks that are open, stuck or failed. */
   readonly live: readonly TaskState[];
 }
 
 /** What all replicas watch together, at one moment. */
-export interface Whole {
+export interface Inventory {
   /** In the order of their keys. */
   readonly instances: readonly KnownInstance[];
   /** The records of the projects themselves, by their ids. */
@@ -31,7 +31,11 @@ export interface Whole {
 }
 
 /** Rejects with StoreError. */
-export async function readWhole(reader: Reader, config: Config, targets: readonly Target[]): Promise<Whole> {
+export async function readInventory(
+  reader: Reader,
+  config: Config,
+  targets: readonly InstanceTarget[],
+): Promise<Inventory> {
   const [stored, tasks] = await Promise.all([reader.instances(), reader.tasks({ state: "live" })]);
   const live = Map.groupBy(tasks, ({ key }) => key);
   const projects = new Map<string, InstanceRecord>();
@@ -41,7 +45,7 @@ export async function readWhole(reader: Reader, config: Config, targets: readonl
     else records.set(key, { shard, record });
   }
   const instances: KnownInstance[] = [];
-  const add = (key: string, shard: number, record: InstanceRecord, target: Target | null) => {
+  const add = (key: string, shard: number, record: InstanceRecord, target: InstanceTarget | null) => {
     const tasks = live.get(key)?.map(({ task }) => task) ?? [];
     const project = target?.project.name ?? projectName(config, record);
     instances.push({ key, shard, project, record, target, live: tasks });
@@ -88,9 +92,9 @@ const IS: Readonly<Record<TaskQuery["state"], (task: TaskState) => boolean>> = {
 const SLICE = 100;
 
 /** The tasks of a page, and the place to go on after; null at the end. Rejects with StoreError. */
-export async function pageOf(
+export async function listTasks(
   reader: Reader,
-  { instances }: Whole,
+  { instances }: Inventory,
   { state, after, limit, ...scope }: TaskQuery,
 ): Promise<{ readonly tasks: readonly KnownTask[]; readonly next: TaskPlace | null }> {
   const within = inScope(scope);
@@ -119,9 +123,9 @@ export async function pageOf(
 const MOST_BARS = 200;
 
 /** Rejects with StoreError. */
-export async function lanesOf(
+export async function timeline(
   reader: Reader,
-  { instances }: Whole,
+  { instances }: Inventory,
   since: number,
   most: number,
 ): Promise<Lanes> {

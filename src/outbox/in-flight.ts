@@ -1,19 +1,19 @@
 import type { Delivery, Lease } from "../ports/store.ts";
 
 /** What goes out under one lease. */
-export interface Load {
+export interface Batch {
   readonly lease: Lease;
   readonly deliveries: readonly Delivery[];
 }
 
 interface Flight {
-  readonly loads: readonly Load[];
+  readonly loads: readonly Batch[];
   readonly abort: AbortController;
   readonly ended: Promise<void>;
 }
 
 /** What is claimed and not settled yet. */
-export class Flights {
+export class InFlight {
   readonly #flights = new Set<Flight>();
   readonly #places = new Set<string>();
   readonly #onEnd: (shard: number) => void;
@@ -33,7 +33,7 @@ export class Flights {
   }
 
   /** `run` must not reject. */
-  start(loads: readonly Load[], run: (signal: AbortSignal) => Promise<void>): void {
+  start(loads: readonly Batch[], run: (signal: AbortSignal) => Promise<void>): void {
     if (this.#closed) return;
     const abort = new AbortController();
     const places = loads.flatMap(({ deliveries }) => deliveries.map(place));

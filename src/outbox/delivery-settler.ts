@@ -7,7 +7,7 @@ import type { WorkerOptions } from "./worker.ts";
 const STORE_RETRY_MS = { min: 100, max: 5_000 };
 
 /** Writes down what became of one webhook's deliveries, and waits while the store does not answer. */
-export class Settler {
+export class DeliverySettler {
   readonly #options: Pick<WorkerOptions, "webhook" | "outbox" | "clock" | "random" | "emit">;
   readonly #log: AttemptLog;
   readonly #onFenced: (lease: Lease) => void;
@@ -36,23 +36,23 @@ export class Settler {
       signal.throwIfAborted();
       try {
         const result = await outbox.settle(lease, webhook.name, deliveries, settlement, clock.now());
-        this.answered();
+        this.storeAnswered();
         if (result === "fenced") this.#onFenced(lease);
         else this.#log.settled(deliveries, settlement, made);
         return;
       } catch (error) {
-        this.failed("settle", error);
-        await this.pause(failures, signal);
+        this.storeFailed("settle", error);
+        await this.backOff(failures, signal);
       }
     }
   }
 
-  answered(): void {
+  storeAnswered(): void {
     this.#failing = false;
   }
 
   /** Said once until the store works again. */
-  failed(operation: string, error: unknown): void {
+  storeFailed(operation: string, error: unknown): void {
     if (this.#failing) return;
     this.#failing = true;
     const message =
@@ -60,7 +60,7 @@ export class Settler {
     this.#options.emit({ kind: "store_failed", webhook: this.#options.webhook.name, operation, message });
   }
 
-  pause(failures: number, signal: AbortSignal): Promise<void> {
+  backOff(failures: number, signal: AbortSignal): Promise<void> {
     const { clock, random } = this.#options;
     return clock.sleep(backoff(failures, STORE_RETRY_MS, random()), signal);
   }

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { learnNames } from "../../src/core/names.ts";
-import { Knowledges, type OfShard } from "../../src/poll/knowledge.ts";
 import type { Shard } from "../../src/poll/shard.ts";
+import { type ShardNameKnowledge, TaskNameStatistics } from "../../src/poll/task-name-statistics.ts";
 import { HOUR, rulesOf, T0 } from "../core/support.ts";
 
 const { learn } = rulesOf().stuck;
@@ -20,7 +20,8 @@ const known = (runs: number) =>
     })),
   );
 
-const ofShard = (shard: number, runs: number): OfShard[] => known(runs).map((each) => ({ ...each, shard }));
+const ofShard = (shard: number, runs: number): ShardNameKnowledge[] =>
+  known(runs).map((each) => ({ ...each, shard }));
 
 /** As far as knowledge looks at a shard. */
 const shardOf = (number: number, runs: number) =>
@@ -32,7 +33,7 @@ const shardOf = (number: number, runs: number) =>
 
 test("a replica judges by what all shards know, and counts its own once", () => {
   let owned = [shardOf(0, 12)];
-  const knowledges = new Knowledges(() => owned);
+  const knowledges = new TaskNameStatistics(() => owned);
   expect(knowledges.of("p1", learn).learned("a")).toBeNull();
   knowledges.setOthers([...ofShard(0, 11), ...ofShard(1, 30)]);
   expect(knowledges.of("p1", learn).learned("a")?.threshold.samples).toBe(42);
@@ -45,7 +46,7 @@ test("a replica judges by what all shards know, and counts its own once", () => 
 
 test("what did not change is not read anew", () => {
   const owned = [shardOf(0, 30)];
-  const knowledges = new Knowledges(() => owned);
+  const knowledges = new TaskNameStatistics(() => owned);
   const first = knowledges.of("p1", learn);
   knowledges.setOthers([]);
   expect(knowledges.of("p1", learn)).toBe(first);

@@ -1,17 +1,17 @@
 import { CAUSES, type Cause } from "../core/cause.ts";
 import type { ProjectCounts } from "../core/health.ts";
 import { readDocument } from "../ports/document.ts";
-import type { Notes } from "../ports/store.ts";
+import type { SharedDocuments } from "../ports/store.ts";
 
-export interface TalliesOptions {
-  readonly notes: Notes;
+export interface ReplicaCountsOptions {
+  readonly notes: SharedDocuments;
   /** This replica, and all that are alive. */
   readonly member: string;
   readonly members: () => readonly string[];
 }
 
 /** What one replica tells the others about a project. */
-export interface Tally extends ProjectCounts {
+export interface SharedCounts extends ProjectCounts {
   /** By the project's own record, which only the owner of its shard knows. */
   readonly unreachable: boolean;
 }
@@ -21,21 +21,21 @@ export interface Tally extends ProjectCounts {
  * counts as long as something fails somewhere. So a project is judged by all of its instances, and those that fail
  * know on every replica whether it is the project that fails.
  */
-export class Tallies {
-  readonly #options: TalliesOptions;
-  readonly #others = new Map<string, readonly Tally[]>();
+export class ReplicaCounts {
+  readonly #options: ReplicaCountsOptions;
+  readonly #others = new Map<string, readonly SharedCounts[]>();
 
-  constructor(options: TalliesOptions) {
+  constructor(options: ReplicaCountsOptions) {
     this.#options = options;
   }
 
   /** As of the last exchange. */
-  others(projectId: string): readonly Tally[] {
+  others(projectId: string): readonly SharedCounts[] {
     return this.#others.get(projectId) ?? [];
   }
 
   /** Now and then: tells ours where it matters, and hears theirs. Rejects as the store does. */
-  async exchange(projectId: string, ours: Tally): Promise<void> {
+  async exchange(projectId: string, ours: SharedCounts): Promise<void> {
     const { notes, member, members } = this.#options;
     const live = members().filter((each) => each !== member);
     if (live.length === 0) {
@@ -59,7 +59,7 @@ export class Tallies {
 }
 
 /** The same text for the same counts, whoever writes it: what did not change is not written. */
-function format(all: ReadonlyMap<string, Tally>): string {
+function format(all: ReadonlyMap<string, SharedCounts>): string {
   const entries = [...all].sort(([a], [b]) => (a < b ? -1 : 1));
   return JSON.stringify(
     Object.fromEntries(
@@ -80,10 +80,10 @@ const plain = (counts: ReadonlyMap<Cause, number>): Readonly<Record<string, numb
   );
 
 /** Leaves out what is no tally. Null for what is not such a note. */
-function parse(text: string): [string, Tally][] | null {
+function parse(text: string): [string, SharedCounts][] | null {
   try {
     const all = JSON.parse(text) as Readonly<Record<string, Readonly<Record<string, unknown>> | null>>;
-    return Object.entries(all).flatMap(([member, entry]): [string, Tally][] => {
+    return Object.entries(all).flatMap(([member, entry]): [string, SharedCounts][] => {
       const { answering, failing, down, unreachable } = entry ?? {};
       if (typeof answering !== "number") return [];
       const tally = {

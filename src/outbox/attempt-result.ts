@@ -2,7 +2,7 @@ import type { WebhookReason } from "../ports/telemetry.ts";
 import { assertNever } from "../util/assert-never.ts";
 
 /** What one attempt means for its events. */
-export type Verdict =
+export type AttemptResult =
   | { readonly kind: "delivered" }
   /** No attempt can succeed: dead letter at once. */
   | { readonly kind: "refused"; readonly reason: "refused" }
@@ -41,7 +41,7 @@ const REFUSED = new Set([400, 411, 413, 414, 415, 422, 431]);
 const MENDABLE = new Set([401, 403, 404, 405]);
 
 /** The table of answers. A format may overrule it by what the body says. */
-export function verdictOf(answer: Answer): Verdict {
+export function classifyAnswer(answer: Answer): AttemptResult {
   switch (answer.kind) {
     case "failed":
       return { kind: "retry", reason: answer.reason, group: "for", retryAfter: null };
@@ -52,7 +52,7 @@ export function verdictOf(answer: Answer): Verdict {
   }
 }
 
-function verdictOfStatus(status: number, retryAfter: number | null): Verdict {
+function verdictOfStatus(status: number, retryAfter: number | null): AttemptResult {
   if (status >= 200 && status <= 299) return { kind: "delivered" };
   if (REFUSED.has(status)) return { kind: "refused", reason: "refused" };
   if (status === 410) return { kind: "disable", reason: "disabled" };

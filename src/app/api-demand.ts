@@ -1,10 +1,10 @@
 import type { Config, InstancePollConfig, ProjectConfig } from "../config/config.ts";
 import { tellsProgress } from "../core/window.ts";
-import { scheduledRate } from "../poll/asks.ts";
+import { scheduledRate } from "../poll/follow-up.ts";
 import { Schedule } from "../poll/schedule.ts";
 
 /** What a project asks of the cloud by its schedules, one call a poll and the lists of scheduled tasks, against what it may. Calls per second. */
-export interface Needs {
+export interface ApiDemand {
   readonly project: string;
   /** Named ones; how many discovery finds is not known before it has run. */
   readonly instances: number;
@@ -21,7 +21,7 @@ const CALL_SECONDS = 0.1;
 /** Above this share of the budget there is too little left for pages, sweeps and the end of an outage. */
 const COMFORTABLE = 0.8;
 
-export function needsOf(config: Config, now: number): readonly Needs[] {
+export function apiDemand(config: Config, now: number): readonly ApiDemand[] {
   const intervals = new Map<string, number>();
   const interval = (expression: string, timezone: string): number => {
     const key = `${expression} ${timezone}`;
@@ -35,7 +35,7 @@ export function needsOf(config: Config, now: number): readonly Needs[] {
 function needsOfProject(
   project: ProjectConfig,
   interval: (expression: string, timezone: string) => number,
-): Needs {
+): ApiDemand {
   const { discover } = project;
   const discovery = discover ? (discover.engines.length * 1000) / discover.every : 0;
   let idle = discovery;
@@ -66,7 +66,7 @@ const activeInterval = (
 ): number => (active === null ? Number.POSITIVE_INFINITY : interval(active, timezone));
 
 /** What an operator should know before the daemon stretches the intervals. */
-export function warningsOf(needs: readonly Needs[], concurrency: number): readonly string[] {
+export function apiDemandWarnings(needs: readonly ApiDemand[], concurrency: number): readonly string[] {
   const warnings: string[] = [];
   for (const { project, idle, allowed } of needs) {
     if (idle <= allowed * COMFORTABLE) continue;

@@ -1,6 +1,6 @@
 import { expect } from "vitest";
 import type { Control } from "../../src/simulator/control.ts";
-import type { Letter } from "../support/inbox.ts";
+import type { Letter } from "../support/webhook-receiver.ts";
 
 /** What one task went through in the cloud, and what was told of it. */
 interface Story {

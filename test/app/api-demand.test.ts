@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { needsOf } from "../../src/app/needs.ts";
+import { apiDemand } from "../../src/app/api-demand.ts";
 import { loadConfig } from "../../src/config/load.ts";
 
 const NOW = Date.UTC(2026, 10, 24);
@@ -17,7 +17,7 @@ async function needs(project: Record<string, unknown>, stuck: Record<string, unk
     readFile: async () => Buffer.from(JSON.stringify(config)),
   });
   if (!loaded.ok) throw new Error("the configuration is wrong");
-  return needsOf(loaded.config, NOW)[0];
+  return apiDemand(loaded.config, NOW)[0];
 }
 
 test("lists of scheduled tasks, and calls for progress, count in what a project needs", async () => {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { lanesOf, pageOf, readWhole } from "../../src/app/whole.ts";
+import { listTasks, readInventory, timeline } from "../../src/app/inventory.ts";
 import type { Config } from "../../src/config/config.ts";
 import type { TaskState } from "../../src/core/state.ts";
 import { systemClock } from "../../src/platform/clock.ts";
@@ -27,7 +27,7 @@ async function put(instanceId: string, tasks: readonly TaskState[], lastSuccessA
   await store.state.commit(null, batch({ shard: instanceId.length % 4, key, record: own, upserts: tasks }));
 }
 
-const whole = () => readWhole(store.reader, CONFIG, []);
+const whole = () => readInventory(store.reader, CONFIG, []);
 const ran = (id: string, hoursAgo: number, part: Partial<TaskState> = {}): TaskState =>
   task(id, { createdAt: T0 - hoursAgo * HOUR, updatedAt: T0 - (hoursAgo - 0.5) * HOUR, ...part });
 
@@ -39,7 +39,7 @@ test("lanes: first where something failed or is stuck, then where something runs
   await put("fails", [ran("d", 2, { status: "FAILED", failedAt: T0 })]);
   await put("hangs", [ran("e", 50, { status: "EXECUTING", verdict })]);
   const since = T0 - 24 * HOUR;
-  const { lanes, more, idle } = await lanesOf(store.reader, await whole(), since, 10);
+  const { lanes, more, idle } = await timeline(store.reader, await whole(), since, 10);
   expect(lanes.map(({ instance }) => instance.name)).toEqual(["fails", "hangs", "runs", "later", "ended"]);
   expect({ more, idle }).toEqual({ more: 0, idle: 1 });
   const bars = lanes.map((lane) => lane.bars.map(({ id, kind, to }) => ({ id, kind, runs: to === null })));
@@ -50,7 +50,7 @@ test("lanes: first where something failed or is stuck, then where something runs
     [{ id: "b", kind: "succeeded", runs: false }],
     [{ id: "a", kind: "succeeded", runs: false }],
   ]);
-  const few = await lanesOf(store.reader, await whole(), since, 2);
+  const few = await timeline(store.reader, await whole(), since, 2);
   expect(few.lanes.map(({ instance }) => instance.name)).toEqual(["fails", "hangs"]);
   expect(few.more).toBe(3);
 });
@@ -58,7 +58,7 @@ test("lanes: first where something failed or is stuck, then where something runs
 test("a lane has its newest bars, and what has no date has none", async () => {
   const many = Array.from({ length: 500 }, (_, index) => ran(`t${index}`, 20 - index / 100));
   await put("busy", [...many, task("undated"), ran("runs", 1, { status: "EXECUTING" })]);
-  const { lanes } = await lanesOf(store.reader, await whole(), T0 - 24 * HOUR, 10);
+  const { lanes } = await timeline(store.reader, await whole(), T0 - 24 * HOUR, 10);
   const ids = lanes[0]?.bars.map(({ id }) => id) ?? [];
   expect(ids).toHaveLength(200);
   expect(ids.at(-1)).toBe("runs");
@@ -73,7 +73,7 @@ test.each([1, 7, 1000])("pages of %i have every task once, whatever its date", a
   const all = await whole();
   const seen: string[] = [];
   for (let after: TaskPlace | null | undefined; after !== null; ) {
-    const page = await pageOf(store.reader, all, { ...query, after: after ?? null });
+    const page = await listTasks(store.reader, all, { ...query, after: after ?? null });
     seen.push(...page.tasks.map(({ key, task: { id } }) => `${key} ${id}`));
     expect(page.tasks.length).toBeLessThanOrEqual(limit);
     after = page.next;

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { CloudError } from "../../src/errors.ts";
 import { pollOnce } from "../../src/poll/cycle.ts";
 import { Shard } from "../../src/poll/shard.ts";
-import type { Target } from "../../src/poll/target.ts";
+import type { InstanceTarget } from "../../src/poll/target.ts";
 import type { TaskSource } from "../../src/ports/task-source.ts";
 import { rulesOf, seen, wholeListing } from "../core/support.ts";
 import { leaseOf } from "../store/contract/back-end.ts";
@@ -43,7 +43,7 @@ test.each([1, 4])(
       rules,
       discovered: false,
       bornWatched: false,
-    } as unknown as Target;
+    } as unknown as InstanceTarget;
     const knowledge = { executed: () => false, learned: () => null };
     const poll = () => pollOnce(target, shard, knowledge, clock, false, new AbortController().signal);
     await poll();

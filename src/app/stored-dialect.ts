@@ -1,17 +1,17 @@
 import type { Dialect, DialectMemory } from "../cloud/paging.ts";
 import { readDocument } from "../ports/document.ts";
-import type { Notes } from "../ports/store.ts";
+import type { SharedDocuments } from "../ports/store.ts";
 
 /**
  * What a project's API was found to understand, kept in the store, so that a restart does not learn it anew. Only a
  * shortcut: whatever goes wrong with it costs a few calls.
  */
-export class NoteDialect implements DialectMemory {
-  readonly #notes: Notes;
+export class StoredDialect implements DialectMemory {
+  readonly #notes: SharedDocuments;
   readonly #name: string;
   #known: Dialect | null = null;
 
-  constructor(notes: Notes, project: string) {
+  constructor(notes: SharedDocuments, project: string) {
     this.#notes = notes;
     this.#name = `dialect/${project}`;
   }

@@ -4,7 +4,7 @@ import type { Clock } from "../ports/clock.ts";
  * Wall clock for due times that never runs backwards and never stands still: after the clock was set back,
  * a delivery that waits for a stored time would otherwise wait that much longer.
  */
-export class SteadyTime {
+export class NonDecreasingClock {
   readonly #clock: Clock;
   #offset: number;
 

@@ -13,7 +13,7 @@ export const LEAVE_GRACE_MS = 10 * 60_000;
  */
 const RESTART_GRACE_MS = 60_000;
 
-export interface LeaversOptions {
+export interface InstanceReaperOptions {
   /** Is the instance with this key to be watched? */
   readonly wanted: (key: string) => boolean;
   /** False while it is not known what is wanted of the project: nothing of it is removed, and no grace begins. */
@@ -38,13 +38,13 @@ export interface Leaving {
  * Removes instances that are not wanted any more: their incidents end and their state goes. The store keeps since
  * when an instance is left out, so that a restart or a takeover continues the grace.
  */
-export class Leavers {
-  readonly #options: LeaversOptions;
+export class InstanceReaper {
+  readonly #options: InstanceReaperOptions;
   readonly #leaving = new Map<string, Leaving>();
   /** Instances that the cloud has no more: no grace for them. */
   readonly #gone = new Set<string>();
 
-  constructor(options: LeaversOptions) {
+  constructor(options: InstanceReaperOptions) {
     this.#options = options;
   }
 
@@ -62,7 +62,7 @@ export class Leavers {
    * @param now wall clock
    * @param monotonic measures the grace while the process runs, because the wall clock may be set
    */
-  async look(shards: Iterable<Shard>, now: number, monotonic: number): Promise<void> {
+  async run(shards: Iterable<Shard>, now: number, monotonic: number): Promise<void> {
     const { wanted, settled, onLeaving } = this.#options;
     const left = new Set<string>();
     const fresh: InstanceRecord[] = [];
