@@ -168,7 +168,7 @@ export class PollLoad {
       knowledge: new TaskNameStatistics(() => this.#shards),
       reach: new Reachability({
         emit,
-        tallies: new ReplicaCounts({ notes: store.notes, member: "bench", members: () => ["bench"] }),
+        replicaCounts: new ReplicaCounts({ notes: store.notes, member: "bench", members: () => ["bench"] }),
         committed,
       }),
       concurrency: inFlight,

@@ -9,7 +9,7 @@ import type { Untaken } from "./receipts.ts";
 export interface AlertingOptions
   extends Pick<AlertmanagerOptions, "clock" | "random" | "mine" | "emit" | "onUnforeseen" | "version"> {
   /** All instances that are watched here. */
-  readonly sights: () => Iterable<InstanceSnapshot>;
+  readonly snapshots: () => Iterable<InstanceSnapshot>;
   /** Is nothing known of the instance any more, on a shard that is ours? */
   readonly isGone: (shard: number, key: string) => boolean;
   /** The last ones of all shards, the newest first; as many as may have been committed in a moment. */
@@ -47,9 +47,9 @@ export class Alerting {
         next.set(webhook.name, running);
         continue;
       }
-      const ledger = running?.alertmanager.ledger ?? new AlertStore();
+      const alertStore = running?.alertmanager.alertStore ?? new AlertStore();
       const { external_url: externalUrl } = server;
-      const alertmanager = new Alertmanager({ ...this.#options, webhook, externalUrl, ledger });
+      const alertmanager = new Alertmanager({ ...this.#options, webhook, externalUrl, alertStore });
       begin.push(alertmanager);
       next.set(webhook.name, { fingerprint: print, alertmanager });
     }
@@ -60,9 +60,9 @@ export class Alerting {
   }
 
   /** Something was committed about one instance. */
-  changed(sight: InstanceSnapshot): void {
+  changed(snapshot: InstanceSnapshot): void {
     for (const { alertmanager } of this.#running.values()) {
-      alertmanager.update(sight);
+      alertmanager.update(snapshot);
       alertmanager.wake();
     }
   }
@@ -70,14 +70,14 @@ export class Alerting {
   /** Now and then, all of it: commands write beside the daemon, and what they end is to be told too. */
   sync(): void {
     if (this.#running.size === 0) return;
-    const { sights, isGone, clock } = this.#options;
+    const { snapshots, isGone, clock } = this.#options;
     const now = clock.now();
-    const all = [...sights()];
+    const all = [...snapshots()];
     const watched = new Set(all.map(({ key }) => key));
     for (const { alertmanager } of this.#running.values()) {
-      const { ledger } = alertmanager;
-      for (const sight of all) alertmanager.update(sight);
-      ledger.endGone((shard, key) => !watched.has(key) && isGone(shard, key), now);
+      const { alertStore } = alertmanager;
+      for (const snapshot of all) alertmanager.update(snapshot);
+      alertStore.endGone((shard, key) => !watched.has(key) && isGone(shard, key), now);
       alertmanager.tidy();
       alertmanager.wake();
     }
@@ -110,7 +110,7 @@ export class Alerting {
 
   /** The shard is, or is about to be, another replica's. */
   lost(shard: number): void {
-    for (const { alertmanager } of this.#running.values()) alertmanager.ledger.forget(shard);
+    for (const { alertmanager } of this.#running.values()) alertmanager.alertStore.forget(shard);
   }
 
   /** @param withinMs Posts that are under way may end within it. */

@@ -10,7 +10,7 @@ import { REFRESH_MS } from "./receipts.ts";
 export interface AlertmanagerClientOptions {
   /** Of one Alertmanager, without the path of its API. */
   readonly url: string;
-  readonly ledger: AlertStore;
+  readonly alertStore: AlertStore;
   readonly sender: Sender;
   readonly clock: Clock;
   readonly random: Random;
@@ -33,7 +33,7 @@ const LONGEST_WAIT_MS = 5 * 60_000;
 export class AlertmanagerClient {
   readonly #options: AlertmanagerClientOptions;
   readonly #address: string;
-  readonly #bell: WakeSignal;
+  readonly #wakeSignal: WakeSignal;
   readonly #abort = new AbortController();
   /** What it was told, by the alert's identity. */
   readonly #told = new Map<string, Entry>();
@@ -49,7 +49,7 @@ export class AlertmanagerClient {
   constructor(options: AlertmanagerClientOptions) {
     this.#options = options;
     this.#address = apiAddress(options.url);
-    this.#bell = new WakeSignal(options.clock);
+    this.#wakeSignal = new WakeSignal(options.clock);
   }
 
   start(): void {
@@ -58,13 +58,13 @@ export class AlertmanagerClient {
 
   /** There is news. */
   wake(): void {
-    this.#bell.notify();
+    this.#wakeSignal.notify();
   }
 
   /** A post that is under way may end within the time. Never rejects. */
   async stop(withinMs: number): Promise<void> {
     this.#stopping = true;
-    this.#bell.notify();
+    this.#wakeSignal.notify();
     if (withinMs > 0) {
       const ended = new AbortController();
       const late = this.#options.clock.sleep(withinMs, ended.signal).catch(() => undefined);
@@ -79,11 +79,11 @@ export class AlertmanagerClient {
     while (!this.#stopping) {
       try {
         const wait = await this.#round();
-        if (wait > 0) await this.#bell.wait(wait);
+        if (wait > 0) await this.#wakeSignal.wait(wait);
       } catch (error) {
         if (this.#abort.signal.aborted) return;
         this.#options.onUnforeseen(error);
-        await this.#bell.wait(REFRESH_MS);
+        await this.#wakeSignal.wait(REFRESH_MS);
       }
     }
   }
@@ -111,9 +111,9 @@ export class AlertmanagerClient {
   }
 
   #news(): readonly PostedEntry[] {
-    const { ledger, mine } = this.#options;
+    const { alertStore, mine } = this.#options;
     const news: PostedEntry[] = [];
-    for (const [id, entry] of ledger.entries) {
+    for (const [id, entry] of alertStore.entries) {
       if (this.#told.get(id) === entry || !mine(entry.shard)) continue;
       news.push([id, entry]);
       if (news.length === AT_ONCE) break;

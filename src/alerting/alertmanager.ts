@@ -16,7 +16,7 @@ export interface AlertmanagerOptions {
   readonly webhook: WebhookConfig;
   readonly externalUrl: string;
   /** Outlives a changed configuration, so that what is no alert of the new one is ended. */
-  readonly ledger: AlertStore;
+  readonly alertStore: AlertStore;
   readonly clock: Clock;
   readonly random: Random;
   /** Whether the shard's lease, by its local deadline, still is this replica's. */
@@ -29,7 +29,7 @@ export interface AlertmanagerOptions {
 
 /** One webhook of format alertmanager: what lasts, kept up to date at each of its addresses, none of which waits for another. */
 export class Alertmanager {
-  readonly ledger: AlertStore;
+  readonly alertStore: AlertStore;
   readonly #webhook: string;
   readonly #alerts: AlertMaker;
   readonly #mine: (shard: number) => boolean;
@@ -44,8 +44,8 @@ export class Alertmanager {
   #down = false;
 
   constructor(options: AlertmanagerOptions) {
-    const { webhook, externalUrl, ledger, clock, emit, version } = options;
-    this.ledger = ledger;
+    const { webhook, externalUrl, alertStore, clock, emit, version } = options;
+    this.alertStore = alertStore;
     this.#webhook = webhook.name;
     this.#alerts = alertMaker(webhook, externalUrl);
     this.#mine = options.mine;
@@ -73,16 +73,16 @@ export class Alertmanager {
 
   /** What no address has taken, of the shards that are ours. */
   untaken(): Untaken {
-    const { ledger } = this;
-    const mine = [...ledger.entries].filter(([, { shard }]) => this.#mine(shard));
+    const { alertStore } = this;
+    const mine = [...alertStore.entries].filter(([, { shard }]) => this.#mine(shard));
     const away = this.#failures.every((count) => count > 0);
     const moment = { now: this.#clock.now(), monotonic: this.#clock.monotonic() };
     return this.#receipts.untaken(mine, away, moment);
   }
 
-  /** Removes from the ledger what needs no telling any more. Call it now and then. */
+  /** Removes from the alertStore what needs no telling any more. Call it now and then. */
   tidy(): void {
-    this.ledger.tidy(this.#clock.now(), (id, entry) => this.#receipts.isUntaken(id, entry));
+    this.alertStore.tidy(this.#clock.now(), (id, entry) => this.#receipts.isUntaken(id, entry));
   }
 
   /** The last attempts, the oldest first. */
@@ -94,8 +94,8 @@ export class Alertmanager {
     for (const poster of this.#posters) poster.start();
   }
 
-  update(sight: InstanceSnapshot): void {
-    this.ledger.set(sight, this.#alerts.lasting(sight), this.#clock.now());
+  update(snapshot: InstanceSnapshot): void {
+    this.alertStore.set(snapshot, this.#alerts.lasting(snapshot), this.#clock.now());
   }
 
   /** What ended on our shards while this process did not have them, or had no time to tell. The newest event first. */
@@ -105,7 +105,7 @@ export class Alertmanager {
       const over = Math.abs(now - event.time) <= LASTS_MS ? this.#alerts.overWith(event) : null;
       if (over === null) continue;
       const shard = shardOf(over.key);
-      if (this.#mine(shard)) this.ledger.recall({ key: over.key, shard }, over.alert, event.time);
+      if (this.#mine(shard)) this.alertStore.recall({ key: over.key, shard }, over.alert, event.time);
     }
   }
 

@@ -62,7 +62,7 @@ export interface AlertMaker {
    * Open failures, stuck tasks, and that the instance cannot be reached. What begins in a maintenance window is not
    * there until the window ends. What was announced before it stays, also when a verdict changes in the window.
    */
-  lasting(sight: InstanceSnapshot): readonly Alert[];
+  lasting(snapshot: InstanceSnapshot): readonly Alert[];
   /** What was over with an event; null for nothing. It begins with its end: when it did is not in the event. */
   overWith(event: StoredEvent): (Pick<InstanceSnapshot, "key"> & { readonly alert: Alert }) | null;
 }
@@ -80,8 +80,8 @@ export function alertMaker(
     return [alertOf(kind, place, task, startsAt, description, externalUrl)];
   };
   return {
-    lasting(sight) {
-      const { project, instance, state } = sight;
+    lasting(snapshot) {
+      const { project, instance, state } = snapshot;
       const on = `instance ${instance.name} (${instance.id}) of project ${project.name}`;
       const alerts: Alert[] = [];
       for (const task of state.tasks.values()) {
@@ -90,17 +90,17 @@ export function alertMaker(
         const what = `Task ${task.name} (${task.id}) on ${on}`;
         if (failedAt !== null) {
           const description = `${what} failed: no later task of that name succeeded and nobody acknowledged it.`;
-          alerts.push(...made("failed", sight, task, failedAt, description));
+          alerts.push(...made("failed", snapshot, task, failedAt, description));
         }
         if (verdict !== null && task.acknowledged === null) {
           const description = `${what} is stuck: ${verdict.kind}, over ${humanDuration(verdict.threshold.seconds)}.`;
-          alerts.push(...made("stuck", sight, task, verdict.since, description));
+          alerts.push(...made("stuck", snapshot, task, verdict.since, description));
         }
       }
       const { unreachable } = state.record;
       if (unreachable !== null && unreachable.muted === null) {
         const description = `Instance ${instance.name} (${instance.id}) of project ${project.name} could not be polled three times in a row and for two minutes: ${unreachable.cause}. Failed and stuck tasks on it are not seen.`;
-        alerts.push(...made("unreachable", sight, null, unreachable.at, description));
+        alerts.push(...made("unreachable", snapshot, null, unreachable.at, description));
       }
       return alerts;
     },

@@ -23,7 +23,7 @@ export function createAlerting(
   { shards, keeper, watched }: Watch,
 ): Alerting {
   return new Alerting({
-    sights: () => sightsOf(watched()),
+    snapshots: () => snapshotsOf(watched()),
     isGone: (number, key) => {
       const shard = keeper.owned.get(number);
       return shard !== undefined && !shard.dropped && shard.peek(key) === undefined;
@@ -43,7 +43,7 @@ export function createAlerting(
 }
 
 /** Everything that is watched here and of which something is known. */
-function* sightsOf(all: Iterable<PolledInstance>): Generator<InstanceSnapshot, void, undefined> {
+function* snapshotsOf(all: Iterable<PolledInstance>): Generator<InstanceSnapshot, void, undefined> {
   for (const { target, shard, state } of all) {
     if (state === undefined) continue;
     const { key, project, rules } = target;

@@ -39,7 +39,7 @@ const GUARDS_MS = 2_000;
 const COUNTS_MS = 5_000;
 const DISCOVERY_MS = 2_000;
 const PROJECT_IDS_MS = 30_000;
-const TALLIES_MS = 2_000;
+const REPLICA_COUNTS_MS = 2_000;
 const NAMES_MS = 30_000;
 const ALERTS_MS = 2_000;
 const TIME_MS = 5_000;
@@ -68,15 +68,15 @@ export class Engine {
   readonly #gates: Gates;
   readonly #projects: Projects;
   readonly #knowledge: TaskNameStatistics;
-  readonly #reach: Reachability;
+  readonly #reachability: Reachability;
   readonly #poller: Poller;
   readonly #keeper: ShardKeeper;
   readonly #leases: LeaseTicks;
   readonly #unusedNotes: UnusedNotes;
   readonly #workers: WebhookWorkers;
-  readonly #upkeep: OutboxHousekeeping;
+  readonly #housekeeping: OutboxHousekeeping;
   readonly #alerting: Alerting;
-  readonly #leavers: InstanceReaper;
+  readonly #instanceReaper: InstanceReaper;
   readonly #maintenance: MaintenanceWatch;
   #config: Config;
   #targets: WatchedProjects = { projects: [], targets: [], placeholders: [] };
@@ -138,14 +138,18 @@ export class Engine {
     const owned = () => this.#keeper.owned.values();
     const leases = () => [...owned()].map((shard) => shard.lease);
     this.#knowledge = new TaskNameStatistics(owned);
-    const tallies = new ReplicaCounts({ notes: store.notes, member, members: () => this.#keeper.members });
-    this.#reach = new Reachability({ emit, tallies, committed });
+    const replicaCounts = new ReplicaCounts({
+      notes: store.notes,
+      member,
+      members: () => this.#keeper.members,
+    });
+    this.#reachability = new Reachability({ emit, replicaCounts, committed });
     this.#poller = new Poller({
       clock,
       random,
       emit,
       knowledge: this.#knowledge,
-      reach: this.#reach,
+      reach: this.#reachability,
       concurrency: config.poll.concurrency,
       committed,
       onNotFound: (target) => this.#hasLeft(target),
@@ -160,7 +164,7 @@ export class Engine {
       emit: (fact) => emit({ kind: "outbox", fact }),
       version,
     });
-    this.#upkeep = new OutboxHousekeeping({
+    this.#housekeeping = new OutboxHousekeeping({
       outbox: store.outbox,
       clock,
       leases,
@@ -172,7 +176,7 @@ export class Engine {
       keeper: this.#keeper,
       watched: () => this.#poller.watched,
     });
-    this.#leavers = new InstanceReaper({
+    this.#instanceReaper = new InstanceReaper({
       wanted: (key) => this.#keys.has(key),
       settled: (projectId) => this.#projects.settled(projectId),
       rulesOf: (record) => this.#rulesOf(record),
@@ -193,7 +197,7 @@ export class Engine {
 
   /** Instances of the shards that are ours that were left out of the configuration. */
   *leaving(): Generator<LeavingInstance, void, undefined> {
-    for (const [key, leaving] of this.#leavers.leaving) {
+    for (const [key, leaving] of this.#instanceReaper.leaving) {
       const { projectId } = leaving.record;
       const project = this.#known.get(projectId) ?? { name: projectId, region: "" };
       if (!this.#keys.has(key) && this.#keeper.owned.get(leaving.shard.number) === leaving.shard)
@@ -241,7 +245,7 @@ export class Engine {
   /** What throws, `UsageError` for one, may have been applied in part: then the one before is to be applied again. */
   apply(config: Config): void {
     this.#workers.apply(config.webhooks);
-    this.#upkeep.apply(config.webhooks);
+    this.#housekeeping.apply(config.webhooks);
     this.#config = config;
     this.#common = commonRules(config);
     this.#maintenance.apply(config, this.#common);
@@ -253,7 +257,7 @@ export class Engine {
   start(): void {
     const { clock, cleanup, onUnforeseen } = this.#options;
     const { signal } = this.#stop;
-    const chore = (where: string, ms: number, run: () => Promise<unknown> | unknown) =>
+    const periodic = (where: string, ms: number, run: () => Promise<unknown> | unknown) =>
       void runEvery(ms, clock, signal, run, (error) => onUnforeseen(error, where));
     cleanup.defer("projects", () => this.#projects.close());
     const leasing = new AbortController();
@@ -266,7 +270,7 @@ export class Engine {
       () => this.#leases.tick(),
       (error) => onUnforeseen(error, "leases"),
     );
-    chore("leases", EXPIRED_TICK_MS, () => this.#keeper.dropExpired());
+    periodic("leases", EXPIRED_TICK_MS, () => this.#keeper.dropExpired());
     cleanup.defer("deliveries", async () => {
       // Each shard goes as soon as nothing of it is in flight; a slow receiver holds up its own shards alone.
       givenBack = this.#keeper.stop();
@@ -279,22 +283,22 @@ export class Engine {
       this.#poller.stop();
     });
     startTicker(clock, () => this.#tick(), signal);
-    chore("credentials", GUARDS_MS, () => this.#gates.refresh());
-    chore("counts", COUNTS_MS, () => this.#count());
-    chore("project ids", PROJECT_IDS_MS, () => this.#projects.remember());
-    chore("discovery", DISCOVERY_MS, () => this.#projects.discover((id) => this.#home(id) !== undefined));
-    chore("tallies", TALLIES_MS, () =>
-      this.#reach.exchange(judgedProjects(this.#toJudge()), this.#poller.watched, clock.now()),
+    periodic("credentials", GUARDS_MS, () => this.#gates.refresh());
+    periodic("counts", COUNTS_MS, () => this.#count());
+    periodic("project ids", PROJECT_IDS_MS, () => this.#projects.remember());
+    periodic("discovery", DISCOVERY_MS, () => this.#projects.discover((id) => this.#home(id) !== undefined));
+    periodic("replicaCounts", REPLICA_COUNTS_MS, () =>
+      this.#reachability.exchange(judgedProjects(this.#toJudge()), this.#poller.watched, clock.now()),
     );
-    chore("alerts", ALERTS_MS, () => {
+    periodic("alerts", ALERTS_MS, () => {
       this.#alerting.sync();
       return this.#alerting.restore();
     });
-    chore("names", NAMES_MS, () => this.#readNames());
-    chore("time", TIME_MS, () => this.#reach.expire(this.#poller.watched, clock.now()));
-    chore("flush", FLUSH_MS, () => this.#flush());
-    chore("prune", PRUNE_MS, () => this.#prune());
-    chore("notes", NOTES_MS, () =>
+    periodic("names", NAMES_MS, () => this.#readNames());
+    periodic("time", TIME_MS, () => this.#reachability.expire(this.#poller.watched, clock.now()));
+    periodic("flush", FLUSH_MS, () => this.#flush());
+    periodic("prune", PRUNE_MS, () => this.#prune());
+    periodic("notes", NOTES_MS, () =>
       this.#unusedNotes.sweep({ config: this.#config, projectIds: this.#projects.ids }),
     );
   }
@@ -315,8 +319,8 @@ export class Engine {
     const now = this.#options.clock.now();
     const toJudge = this.#toJudge();
     const judged = [...judgedProjects(toJudge), ...judgedPlaceholders(toJudge)];
-    await this.#reach.judgeProjects(judged, this.#poller.watched, now);
-    await this.#leavers.run(this.#keeper.owned.values(), now, this.#options.clock.monotonic());
+    await this.#reachability.judgeProjects(judged, this.#poller.watched, now);
+    await this.#instanceReaper.run(this.#keeper.owned.values(), now, this.#options.clock.monotonic());
   }
 
   #toJudge(): JudgedOptions {
@@ -342,7 +346,7 @@ export class Engine {
   #committed(shard: Shard, events: readonly TaskwatchEvent[]): void {
     for (const { type, id } of events) this.#options.emit({ kind: "event.committed", type, id });
     this.#workers.wake(shard.number, new Set(events.flatMap((event) => event.webhooks)));
-    for (const sight of snapshotsAfter(shard, events)) this.#alerting.changed(sight);
+    for (const snapshot of snapshotsAfter(shard, events)) this.#alerting.changed(snapshot);
   }
 
   /** For an instance that leaves. */
@@ -353,7 +357,7 @@ export class Engine {
   /** Removes a discovered instance at once when neither the instance list nor its own call knows it. */
   async #hasLeft({ key, project, instanceId }: InstanceTarget): Promise<boolean> {
     const left = await this.#projects.gone(project.name, instanceId);
-    if (left) this.#leavers.gone(key);
+    if (left) this.#instanceReaper.gone(key);
     return left;
   }
 
@@ -375,7 +379,7 @@ export class Engine {
   async #count(): Promise<void> {
     const { clock, emit } = this.#options;
     this.#projects.report();
-    await this.#upkeep.count();
+    await this.#housekeeping.count();
     await this.#leases.tellUnreadable();
     this.#tellLoad();
     emitThresholds(this.#config, this.#common, this.#targets.projects, this.#knowledge, clock.now(), emit);
@@ -397,6 +401,6 @@ export class Engine {
   }
 
   #prune(): Promise<void> {
-    return this.#upkeep.prune(this.#options.clock.now() - this.#config.store.keep_events);
+    return this.#housekeeping.prune(this.#options.clock.now() - this.#config.store.keep_events);
   }
 }

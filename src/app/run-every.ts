@@ -1,19 +1,19 @@
 import type { Clock } from "../ports/clock.ts";
 
 /**
- * Runs a chore again and again, `ms` after it ended, until the signal is aborted. A failing one only waits for its
- * next turn: what makes it fail is told by whoever failed, `onFailure` is for what nobody foresaw.
+ * Runs a task again and again, `ms` after it ended, until the signal is aborted. A task that fails runs again at its
+ * next turn. Known failures are reported by the part that failed; `onFailure` gets the unexpected ones.
  */
 export async function runEvery(
   ms: number,
   clock: Clock,
   signal: AbortSignal,
-  chore: () => Promise<unknown> | unknown,
+  task: () => Promise<unknown> | unknown,
   onFailure: (error: unknown) => void,
 ): Promise<void> {
   while (!signal.aborted) {
     try {
-      await chore();
+      await task();
     } catch (error) {
       if (!signal.aborted) onFailure(error);
     }

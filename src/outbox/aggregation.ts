@@ -62,7 +62,7 @@ export class Aggregator {
   readonly #sentAt = new Map<string, number>();
   /** Groups with a message on its way. */
   readonly #busy = new Set<string>();
-  readonly #places = new Set<string>();
+  readonly #keys = new Set<string>();
 
   constructor(settings: GroupConfig, maxEvents: number) {
     this.#settings = settings;
@@ -71,11 +71,11 @@ export class Aggregator {
 
   /** How many more events may be claimed. */
   get room(): number {
-    return HELD - this.#places.size;
+    return HELD - this.#keys.size;
   }
 
   has(lease: Lease, delivery: Delivery): boolean {
-    return this.#places.has(place(lease, delivery));
+    return this.#keys.has(deliveryKey(lease, delivery));
   }
 
   add(lease: Lease, deliveries: readonly Delivery[], now: number): void {
@@ -94,14 +94,14 @@ export class Aggregator {
     }
   }
 
-  /** Milliseconds until a parcel can be taken, 0 when one can; infinite when nothing waits for a time. */
+  /** Milliseconds until a message can be taken, 0 when one can; infinite when nothing waits for a time. */
   wait(now: number): number {
     const first = this.#first();
     if (first === null) return Number.POSITIVE_INFINITY;
     return this.room <= 0 ? 0 : Math.max(0, first.dueAt - now);
   }
 
-  /** The parcel that has been due the longest. Its group sends nothing else until `ended`. */
+  /** The message that has been due the longest. Its group sends nothing else until `ended`. */
   take(now: number): Message | null {
     const first = this.#first();
     if (first === null || (first.dueAt > now && this.room > 0)) return null;
@@ -119,7 +119,7 @@ export class Aggregator {
     return { group: key, held };
   }
 
-  /** The parcel is settled, or given up. */
+  /** The message is settled, or given up. */
   ended(group: string, delivered: boolean, now: number): void {
     this.#busy.delete(group);
     if (delivered) this.#sentAt.set(group, now);
@@ -173,11 +173,11 @@ export class Aggregator {
     const entries = this.#groups.get(key);
     if (entries === undefined) this.#groups.set(key, [entry]);
     else entries.push(entry);
-    this.#places.add(place(entry.lease, entry.delivery));
+    this.#keys.add(deliveryKey(entry.lease, entry.delivery));
   }
 
   #keep(key: string, kept: Entry[], gone: readonly Entry[]): void {
-    for (const { lease, delivery } of gone) this.#places.delete(place(lease, delivery));
+    for (const { lease, delivery } of gone) this.#keys.delete(deliveryKey(lease, delivery));
     if (kept.length === 0) this.#groups.delete(key);
     else this.#groups.set(key, kept);
   }
@@ -185,13 +185,13 @@ export class Aggregator {
 
 /** By the lease under which they were claimed, each in the order in which they are. */
 export function batchesOf(held: readonly Buffered[]): readonly Batch[] {
-  const loads = new Map<Lease, Delivery[]>();
+  const batches = new Map<Lease, Delivery[]>();
   for (const { lease, delivery } of held) {
-    const deliveries = loads.get(lease);
-    if (deliveries === undefined) loads.set(lease, [delivery]);
+    const deliveries = batches.get(lease);
+    if (deliveries === undefined) batches.set(lease, [delivery]);
     else deliveries.push(delivery);
   }
-  return [...loads].map(([lease, deliveries]) => ({ lease, deliveries }));
+  return [...batches].map(([lease, deliveries]) => ({ lease, deliveries }));
 }
 
 function groupKey(by: readonly GroupKey[], { project, instance, task }: Reading): string {
@@ -205,7 +205,7 @@ function groupKey(by: readonly GroupKey[], { project, instance, task }: Reading)
   return JSON.stringify(by.map((key) => values[key]));
 }
 
-const place = ({ shard, fence }: Lease, { lane, eventId }: Delivery): string =>
+const deliveryKey = ({ shard, fence }: Lease, { lane, eventId }: Delivery): string =>
   JSON.stringify([shard, fence, lane, eventId]);
 
 function partition<T>(items: readonly T[], fits: (item: T) => boolean): readonly [T[], T[]] {

@@ -12,22 +12,22 @@ import type { WorkerOptions } from "./worker.ts";
 
 export interface DelivererOptions
   extends Pick<WorkerOptions, "webhook" | "format" | "sender" | "clock" | "random" | "leases" | "stillMine"> {
-  readonly flights: InFlight;
-  readonly pace: RateLimiter;
+  readonly inFlight: InFlight;
+  readonly rateLimiter: RateLimiter;
   readonly time: NonDecreasingClock;
   readonly health: WebhookHealth;
   readonly disableSwitch: DisableSwitch;
   readonly log: AttemptLog;
   readonly settler: DeliverySettler;
   /** Takes back what was refused as one message, to send its events singly. */
-  readonly onRefusedTogether: (load: Batch) => void;
+  readonly onRefusedTogether: (batch: Batch) => void;
   /** Aborted when nothing new begins. */
   readonly stopping: AbortSignal;
 }
 
 const LEASE_LOOK_MS = 100;
 
-/** Takes what was claimed to its end: one request for the deliveries of a message, and what becomes of each, settled. */
+/** Sends claimed batches, one request for each message, and records the outcome of each delivery. */
 export class Deliverer {
   readonly #options: DelivererOptions;
 
@@ -35,18 +35,18 @@ export class Deliverer {
     this.#options = options;
   }
 
-  /** One request. `ended` is called once, with whether it was delivered. */
-  send(loads: readonly Batch[], ended: (delivered: boolean) => void = () => undefined): void {
-    const { pace, clock, stopping } = this.#options;
-    pace.record(clock.monotonic());
-    this.#fly(loads, async (signal) => {
+  /** Sends one request for the batches of a message. Calls `ended` once, with whether it was delivered. */
+  send(batches: readonly Batch[], ended: (delivered: boolean) => void = () => undefined): void {
+    const { rateLimiter, clock, stopping } = this.#options;
+    rateLimiter.record(clock.monotonic());
+    this.#start(batches, async (signal) => {
       let delivered = false;
       try {
-        delivered = await this.#deliver(loads, signal);
+        delivered = await this.#deliver(batches, signal);
       } catch (error) {
         // One of several shards was lost: what is of the others goes out again.
         if (signal.aborted && !stopping.aborted)
-          for (const load of loads) if (this.isHeld(load.lease)) this.release(load);
+          for (const batch of batches) if (this.isHeld(batch.lease)) this.release(batch);
         throw error;
       } finally {
         ended(delivered);
@@ -54,28 +54,30 @@ export class Deliverer {
     });
   }
 
-  /** Dead letters, without an attempt. */
-  deadLetter(load: Batch, reason: string): void {
-    const { lease, deliveries } = load;
+  /** Makes dead letters of the deliveries without an attempt. */
+  deadLetter(batch: Batch, reason: string): void {
+    const { lease, deliveries } = batch;
     const { settler } = this.#options;
-    this.#fly([load], (signal) => settler.settle(lease, deliveries, { kind: "dead", reason }, signal, 0));
+    this.#start([batch], (signal) => settler.settle(lease, deliveries, { kind: "dead", reason }, signal, 0));
   }
 
   /** Ends the hold on what was not sent, so that whoever claims next gets it. The store counts it as an attempt. */
   release({ lease, deliveries }: Batch): void {
     const { settler, time } = this.#options;
     const settlement: Settlement = { kind: "retry", at: time.now(), reason: "given back" };
-    this.#fly([{ lease, deliveries }], (signal) => settler.settle(lease, deliveries, settlement, signal, 0));
+    this.#start([{ lease, deliveries }], (signal) =>
+      settler.settle(lease, deliveries, settlement, signal, 0),
+    );
   }
 
   isHeld({ shard, fence }: Lease): boolean {
     return this.#options.leases().some((held) => held.shard === shard && held.fence === fence);
   }
 
-  #fly(loads: readonly Batch[], run: (signal: AbortSignal) => Promise<void>): void {
-    if (loads.every(({ deliveries }) => deliveries.length === 0)) return;
-    const { flights, settler } = this.#options;
-    flights.start(loads, async (signal) => {
+  #start(batches: readonly Batch[], run: (signal: AbortSignal) => Promise<void>): void {
+    if (batches.every(({ deliveries }) => deliveries.length === 0)) return;
+    const { inFlight, settler } = this.#options;
+    inFlight.start(batches, async (signal) => {
       try {
         await run(signal);
       } catch (error) {
@@ -84,12 +86,12 @@ export class Deliverer {
     });
   }
 
-  /** The deliveries go out in one request and are settled together. Whether they were delivered. */
-  async #deliver(loads: readonly Batch[], signal: AbortSignal): Promise<boolean> {
+  /** Sends the deliveries in one request and settles them together. Resolves with whether they were delivered. */
+  async #deliver(batches: readonly Batch[], signal: AbortSignal): Promise<boolean> {
     const { clock, format, sender, webhook, random, health, time, log, settler } = this.#options;
     const mine: Batch[] = [];
-    for (const load of loads) if (await this.#mayGo(load.lease, signal)) mine.push(load);
-    const deliveries = mine.flatMap((load) => load.deliveries);
+    for (const batch of batches) if (await this.#mayGo(batch.lease, signal)) mine.push(batch);
+    const deliveries = mine.flatMap((batch) => batch.deliveries);
     const [first] = deliveries;
     if (first === undefined) return false;
     const probe = health.down;
@@ -99,7 +101,7 @@ export class Deliverer {
     health.record(result, probe);
     if (result.verdict.kind === "disable") await this.#disable();
     if (result.verdict.kind === "refused" && deliveries.length > 1) {
-      for (const load of mine) this.#sendSingly(load);
+      for (const batch of mine) this.#sendSingly(batch);
       return false;
     }
     const context = {
@@ -109,16 +111,16 @@ export class Deliverer {
       dueFrom: time.now(),
       random: random(),
     };
-    for (const load of mine)
-      for (const group of settlementsOf(result.verdict, load.deliveries, result.message, context))
-        await settler.settle(load.lease, group.deliveries, group.settlement, signal, 1);
+    for (const batch of mine)
+      for (const group of settlementsOf(result.verdict, batch.deliveries, result.message, context))
+        await settler.settle(batch.lease, group.deliveries, group.settlement, signal, 1);
     return result.verdict.kind === "delivered";
   }
 
   /** One event may be what the receiver refuses: only the ones refused singly become dead letters. */
-  #sendSingly(load: Batch): void {
-    if (this.#options.stopping.aborted) this.release(load);
-    else if (this.isHeld(load.lease)) this.#options.onRefusedTogether(load);
+  #sendSingly(batch: Batch): void {
+    if (this.#options.stopping.aborted) this.release(batch);
+    else if (this.isHeld(batch.lease)) this.#options.onRefusedTogether(batch);
   }
 
   /** At once, for the other replicas and for a stop that comes next; where that fails, the worker does it later. */

@@ -37,7 +37,7 @@ export interface Format {
   /** How many events one request may carry, at least 1. The worker never gives `render` more. */
   readonly maxEvents: number;
   /** What the medium says that it takes, all of them at once; absent for no limit. */
-  readonly pace?: readonly Limit[];
+  readonly limits?: readonly Limit[];
   /**
    * Pure. Keeps the medium's size limits by shortening. Throws only where these events can never be sent; they
    * then become dead letters.

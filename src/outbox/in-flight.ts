@@ -1,75 +1,75 @@
 import type { Delivery, Lease } from "../ports/store.ts";
 
-/** What goes out under one lease. */
+/** The deliveries of one message that were claimed under one lease. */
 export interface Batch {
   readonly lease: Lease;
   readonly deliveries: readonly Delivery[];
 }
 
-interface Flight {
-  readonly loads: readonly Batch[];
+interface Sending {
+  readonly batches: readonly Batch[];
   readonly abort: AbortController;
   readonly ended: Promise<void>;
 }
 
-/** What is claimed and not settled yet. */
+/** The deliveries that are claimed and not settled yet. */
 export class InFlight {
-  readonly #flights = new Set<Flight>();
-  readonly #places = new Set<string>();
+  readonly #sendings = new Set<Sending>();
+  readonly #keys = new Set<string>();
   readonly #onEnd: (shard: number) => void;
   #closed = false;
 
-  /** @param onEnd Called for each of its shards when a flight has ended and is counted out. */
+  /** @param onEnd Called with each shard of a sending that has ended and is not counted any more. */
   constructor(onEnd: (shard: number) => void) {
     this.#onEnd = onEnd;
   }
 
   get size(): number {
-    return this.#flights.size;
+    return this.#sendings.size;
   }
 
   has(delivery: Delivery): boolean {
-    return this.#places.has(place(delivery));
+    return this.#keys.has(deliveryKey(delivery));
   }
 
-  /** `run` must not reject. */
-  start(loads: readonly Batch[], run: (signal: AbortSignal) => Promise<void>): void {
+  /** Starts `run`, which must not reject, and keeps the batches in flight until it ends. */
+  start(batches: readonly Batch[], run: (signal: AbortSignal) => Promise<void>): void {
     if (this.#closed) return;
     const abort = new AbortController();
-    const places = loads.flatMap(({ deliveries }) => deliveries.map(place));
-    for (const one of places) this.#places.add(one);
+    const keys = batches.flatMap(({ deliveries }) => deliveries.map(deliveryKey));
+    for (const one of keys) this.#keys.add(one);
     const ended = run(abort.signal).finally(() => {
-      this.#flights.delete(flight);
-      for (const one of places) this.#places.delete(one);
-      for (const { lease } of loads) this.#onEnd(lease.shard);
+      this.#sendings.delete(sending);
+      for (const one of keys) this.#keys.delete(one);
+      for (const { lease } of batches) this.#onEnd(lease.shard);
     });
-    const flight: Flight = { loads, abort, ended };
-    this.#flights.add(flight);
+    const sending: Sending = { batches, abort, ended };
+    this.#sendings.add(sending);
   }
 
-  /** Of one shard, or all. */
+  /** Aborts the sendings of one shard, or all of them. */
   abort(reason: Error, shard: number | null): void {
-    for (const flight of this.#flights) if (isOf(flight, shard)) flight.abort.abort(reason);
+    for (const sending of this.#sendings) if (isOf(sending, shard)) sending.abort.abort(reason);
   }
 
-  /** Aborts all, and starts none any more. */
+  /** Aborts all sendings, and starts none any more. */
   close(reason: Error): void {
     this.#closed = true;
     this.abort(reason, null);
   }
 
-  /** Resolves when those of the shard, or all, have ended. */
+  /** Resolves when the sendings of the shard, or all of them, have ended. */
   async ended(shard: number | null): Promise<void> {
     for (;;) {
-      const open = [...this.#flights].filter((flight) => isOf(flight, shard));
+      const open = [...this.#sendings].filter((sending) => isOf(sending, shard));
       if (open.length === 0) return;
-      await Promise.all(open.map((flight) => flight.ended));
+      await Promise.all(open.map((sending) => sending.ended));
     }
   }
 }
 
-const isOf = ({ loads }: Flight, shard: number | null): boolean =>
-  shard === null || loads.some(({ lease }) => lease.shard === shard);
+const isOf = ({ batches }: Sending, shard: number | null): boolean =>
+  shard === null || batches.some(({ lease }) => lease.shard === shard);
 
-/** An event that was put back from the dead letters may be there a second time, in another lane. */
-const place = ({ shard, lane, eventId }: Delivery): string => JSON.stringify([shard, lane, eventId]);
+/** With the lane: a replayed dead letter may be in the outbox a second time, in another lane. */
+const deliveryKey = ({ shard, lane, eventId }: Delivery): string => JSON.stringify([shard, lane, eventId]);

@@ -67,7 +67,7 @@ export class Orphans {
         events += deliveries.length;
       }
     }
-    if (events > 0) emit({ kind: "buried", webhook, events });
+    if (events > 0) emit({ kind: "dead_lettered", webhook, events });
   }
 
   async #settle(batch: Batch) {

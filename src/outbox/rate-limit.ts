@@ -1,6 +1,6 @@
 import type { Limit } from "./format.ts";
 
-/** Keeps several limits at once by remembering when the last requests went out. All times are monotonic. */
+/** Limits the request rate by several limits at once. Remembers when the last requests went out. All times are monotonic. */
 export class RateLimiter {
   readonly #limits: readonly Limit[];
   readonly #most: number;
@@ -12,7 +12,7 @@ export class RateLimiter {
     this.#most = Math.max(0, ...limits.map(({ requests }) => requests));
   }
 
-  /** How many requests may go out now. */
+  /** Returns how many requests may be sent now. */
   available(now: number): number {
     let free = Number.POSITIVE_INFINITY;
     for (const { requests, per } of this.#limits) {
@@ -22,7 +22,7 @@ export class RateLimiter {
     return Math.max(0, free);
   }
 
-  /** Milliseconds until one more may go out. */
+  /** Returns the milliseconds until one more request may be sent. */
   retryAfter(now: number): number {
     let wait = 0;
     for (const { requests, per } of this.#limits) {

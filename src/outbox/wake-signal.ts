@@ -1,9 +1,9 @@
 import type { Clock } from "../ports/clock.ts";
 
-/** A wait that somebody may end early. A ring that nobody waits for ends the next wait at once. */
+/** Wakes one waiter early. A notification that nobody waits for ends the next wait at once. */
 export class WakeSignal {
   readonly #clock: Clock;
-  #rung = false;
+  #notified = false;
   #waiting: AbortController | null = null;
 
   constructor(clock: Clock) {
@@ -11,17 +11,17 @@ export class WakeSignal {
   }
 
   notify(): void {
-    this.#rung = true;
+    this.#notified = true;
     this.#waiting?.abort();
   }
 
   async wait(ms: number): Promise<void> {
-    if (!this.#rung) {
+    if (!this.#notified) {
       const waiting = new AbortController();
       this.#waiting = waiting;
       await this.#clock.sleep(ms, waiting.signal).catch(() => undefined);
       this.#waiting = null;
     }
-    this.#rung = false;
+    this.#notified = false;
   }
 }

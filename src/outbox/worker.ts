@@ -25,7 +25,7 @@ export interface WorkerOptions {
   readonly clock: Clock;
   readonly random: Random;
   /** Of the address that is sent to, where others send to it too. */
-  readonly pace?: RateLimiter;
+  readonly rateLimiter?: RateLimiter;
   /** The shards that this replica owns and means to keep. */
   leases(): readonly Lease[];
   /** Whether the lease, by its local deadline, still is this replica's. */
@@ -50,17 +50,17 @@ const DISABLED = "disabled: the webhook is disabled";
 export class WebhookWorker {
   readonly name: string;
   readonly #options: WorkerOptions;
-  readonly #bell: WakeSignal;
-  readonly #flights = new InFlight((shard) => this.wake(shard));
-  readonly #gathering: Aggregator | null;
-  readonly #pace: RateLimiter;
+  readonly #wakeSignal: WakeSignal;
+  readonly #inFlight = new InFlight((shard) => this.wake(shard));
+  readonly #aggregator: Aggregator | null;
+  readonly #rateLimiter: RateLimiter;
   readonly #due = new DueShards(LOOK_AGAIN_MS);
   readonly #time: NonDecreasingClock;
   readonly #health: WebhookHealth;
   readonly #switch: DisableSwitch;
   readonly #log: AttemptLog;
   readonly #settler: DeliverySettler;
-  readonly #courier: Deliverer;
+  readonly #deliverer: Deliverer;
   readonly #stopping = new AbortController();
   #loop: Promise<void> = Promise.resolve();
   #claiming: { readonly shard: number; readonly ended: Promise<unknown> } | null = null;
@@ -71,26 +71,26 @@ export class WebhookWorker {
   constructor(options: WorkerOptions) {
     const { webhook, format, notes, clock, random, emit } = options;
     this.name = webhook.name;
-    this.#pace = options.pace ?? new RateLimiter(format.pace ?? []);
-    this.#gathering = webhook.group === null ? null : new Aggregator(webhook.group, format.maxEvents);
+    this.#rateLimiter = options.rateLimiter ?? new RateLimiter(format.limits ?? []);
+    this.#aggregator = webhook.group === null ? null : new Aggregator(webhook.group, format.maxEvents);
     this.#options = options;
-    this.#bell = new WakeSignal(clock);
+    this.#wakeSignal = new WakeSignal(clock);
     this.#time = new NonDecreasingClock(clock);
     this.#switch = new DisableSwitch(notes, webhook, clock);
     this.#log = new AttemptLog(webhook.name, clock, emit);
     this.#health = new WebhookHealth(webhook, clock, random, emit);
     this.#settler = new DeliverySettler(options, this.#log, (lease) => this.#fenced(lease));
-    this.#courier = new Deliverer({
+    this.#deliverer = new Deliverer({
       ...options,
-      flights: this.#flights,
-      pace: this.#pace,
+      inFlight: this.#inFlight,
+      rateLimiter: this.#rateLimiter,
       time: this.#time,
       health: this.#health,
       disableSwitch: this.#switch,
       log: this.#log,
       settler: this.#settler,
       onRefusedTogether: ({ lease, deliveries }) =>
-        this.#gathering?.addSingly(lease, deliveries, this.#time.now()),
+        this.#aggregator?.addSingly(lease, deliveries, this.#time.now()),
       stopping: this.#stopping.signal,
     });
   }
@@ -102,37 +102,37 @@ export class WebhookWorker {
   /** Something was committed in the shard (in any, when null), or the leases changed. */
   wake(shard: number | null = null): void {
     this.#due.wake(shard);
-    this.#bell.notify();
+    this.#wakeSignal.notify();
   }
 
   /** The shard's lease is lost: its deliveries are aborted and left to the next owner. */
   lost(shard: number): void {
-    this.#gathering?.release(shard);
-    this.#flights.abort(new Error("lease lost"), shard);
+    this.#aggregator?.release(shard);
+    this.#inFlight.abort(new Error("lease lost"), shard);
     this.#due.forget(shard);
   }
 
   /** Resolves when nothing of the shard is in flight; `leases()` must not name it any more. */
   async idle(shard: number): Promise<void> {
     if (this.#claiming?.shard === shard) await this.#claiming.ended;
-    this.#gathering?.release(shard);
-    await this.#flights.ended(shard);
+    this.#aggregator?.release(shard);
+    await this.#inFlight.ended(shard);
   }
 
   /** Claims nothing more and gives back what waits; what is in flight may end within the time, then it is aborted. Never rejects. */
   async stop(withinMs = Number.POSITIVE_INFINITY): Promise<void> {
     this.#stopping.abort();
-    this.#bell.notify();
+    this.#wakeSignal.notify();
     const allEnded = this.#loop.then(() => {
-      for (const load of batchesOf(this.#gathering?.release(null) ?? [])) this.#courier.release(load);
-      return this.#flights.ended(null);
+      for (const batch of batchesOf(this.#aggregator?.release(null) ?? [])) this.#deliverer.release(batch);
+      return this.#inFlight.ended(null);
     });
     if (withinMs !== Number.POSITIVE_INFINITY) {
       const ended = new AbortController();
       const tooLate = this.#options.clock.sleep(withinMs, ended.signal).catch(() => undefined);
       await Promise.race([allEnded, tooLate]);
       ended.abort();
-      this.#flights.close(new Error("stopped"));
+      this.#inFlight.close(new Error("stopped"));
       // A store that does not answer cannot be aborted, and must not hold up the stop.
       await Promise.race([allEnded, this.#options.clock.sleep(STOP_GRACE_MS)]);
     } else await allEnded;
@@ -159,7 +159,7 @@ export class WebhookWorker {
       try {
         const wait = await this.#round();
         failures = 0;
-        if (wait > 0) await this.#bell.wait(wait);
+        if (wait > 0) await this.#wakeSignal.wait(wait);
       } catch (error) {
         failures++;
         this.#settler.storeFailed("claim", error);
@@ -188,8 +188,8 @@ export class WebhookWorker {
 
   /** How many deliveries may be claimed now. */
   #free(): number {
-    if (this.#switch.disabled) return this.#flights.size === 0 ? BURIED_AT_ONCE : 0;
-    return this.#gathering?.room ?? this.#sendable();
+    if (this.#switch.disabled) return this.#inFlight.size === 0 ? BURIED_AT_ONCE : 0;
+    return this.#aggregator?.room ?? this.#sendable();
   }
 
   /** How many requests may begin now. */
@@ -197,31 +197,31 @@ export class WebhookWorker {
     const limit = this.#health.down ? 1 : this.#options.webhook.concurrency;
     return Math.max(
       0,
-      Math.min(limit - this.#flights.size, this.#pace.available(this.#options.clock.monotonic())),
+      Math.min(limit - this.#inFlight.size, this.#rateLimiter.available(this.#options.clock.monotonic())),
     );
   }
 
-  /** Until the pace allows a request; the end of a flight rings by itself. */
+  /** Returns the wait until the rate limit allows a request; a sending that ends wakes the worker by itself. */
   #paceWait(): number {
-    return this.#pace.retryAfter(this.#options.clock.monotonic()) || LOOK_AGAIN_MS;
+    return this.#rateLimiter.retryAfter(this.#options.clock.monotonic()) || LOOK_AGAIN_MS;
   }
 
   /** Sends the groups whose time has come. Returns the milliseconds until there may be more to send. */
   #sendGathered(): number {
-    const gathering = this.#gathering;
-    if (gathering === null) return Number.POSITIVE_INFINITY;
+    const aggregator = this.#aggregator;
+    if (aggregator === null) return Number.POSITIVE_INFINITY;
     if (this.#switch.disabled) {
-      for (const load of batchesOf(gathering.release(null))) this.#courier.deadLetter(load, DISABLED);
+      for (const batch of batchesOf(aggregator.release(null))) this.#deliverer.deadLetter(batch, DISABLED);
       return Number.POSITIVE_INFINITY;
     }
     for (;;) {
-      const wait = gathering.wait(this.#time.now());
+      const wait = aggregator.wait(this.#time.now());
       if (wait > 0) return wait;
       if (this.#sendable() === 0) return this.#paceWait();
-      const parcel = gathering.take(this.#time.now());
-      if (parcel === null) return LOOK_AGAIN_MS;
-      const ended = (delivered: boolean) => gathering.ended(parcel.group, delivered, this.#time.now());
-      this.#courier.send(batchesOf(parcel.held), ended);
+      const message = aggregator.take(this.#time.now());
+      if (message === null) return LOOK_AGAIN_MS;
+      const ended = (delivered: boolean) => aggregator.ended(message.group, delivered, this.#time.now());
+      this.#deliverer.send(batchesOf(message.held), ended);
     }
   }
 
@@ -233,15 +233,15 @@ export class WebhookWorker {
   async #buryOld(): Promise<void> {
     const { outbox, clock, leases } = this.#options;
     const over = this.#switch.disabled ? null : this.#health.expiredBefore();
-    if (over === null || this.#flights.size > 0 || clock.monotonic() < this.#lookForOldAt) return;
-    const gathered = batchesOf(this.#gathering?.releaseOld(over.until) ?? []);
-    for (const load of gathered) this.#courier.deadLetter(load, over.reason);
+    if (over === null || this.#inFlight.size > 0 || clock.monotonic() < this.#lookForOldAt) return;
+    const gathered = batchesOf(this.#aggregator?.releaseOld(over.until) ?? []);
+    for (const batch of gathered) this.#deliverer.deadLetter(batch, over.reason);
     let found = gathered.length > 0;
     for (const lease of this.#due.usable(leases())) {
       if (this.#stopping.signal.aborted) return;
       await this.#ask(lease, outbox.claimOld(lease, this.name, BURIED_AT_ONCE, over.until), (claimed) => {
         const deliveries = this.#fresh(lease, claimed);
-        this.#courier.deadLetter({ lease, deliveries }, over.reason);
+        this.#deliverer.deadLetter({ lease, deliveries }, over.reason);
         if (deliveries.length > 0) found = true;
       });
     }
@@ -258,11 +258,11 @@ export class WebhookWorker {
       else if (nextDueAt === null || deliveries.length > 0) this.#due.answered(lease, nextDueAt);
       else this.#due.answered(lease, Math.max(nextDueAt, this.#time.now() + EMPTY_CLAIM_MS));
       const fresh = this.#fresh(lease, deliveries);
-      if (bury) this.#courier.deadLetter({ lease, deliveries: fresh }, DISABLED);
-      else if (this.#gathering === null)
-        for (const delivery of fresh) this.#courier.send([{ lease, deliveries: [delivery] }]);
+      if (bury) this.#deliverer.deadLetter({ lease, deliveries: fresh }, DISABLED);
+      else if (this.#aggregator === null)
+        for (const delivery of fresh) this.#deliverer.send([{ lease, deliveries: [delivery] }]);
       // While the claim was under way the shard may have been given to another replica.
-      else if (this.#courier.isHeld(lease)) this.#gathering.add(lease, fresh, this.#time.now());
+      else if (this.#deliverer.isHeld(lease)) this.#aggregator.add(lease, fresh, this.#time.now());
     });
   }
 
@@ -279,17 +279,17 @@ export class WebhookWorker {
     });
   }
 
-  /** One whose settlement got no answer can come again; its flight still settles it. */
+  /** One whose settlement got no answer can come again; the sending still settles it. */
   #fresh(lease: Lease, deliveries: readonly Delivery[]): readonly Delivery[] {
     return deliveries.filter(
-      (delivery) => !this.#flights.has(delivery) && !this.#gathering?.has(lease, delivery),
+      (delivery) => !this.#inFlight.has(delivery) && !this.#aggregator?.has(lease, delivery),
     );
   }
 
   #fenced(lease: Lease): void {
     this.#due.fence(lease);
-    this.#gathering?.release(lease.shard);
-    this.#flights.abort(new Error("lease lost"), lease.shard);
+    this.#aggregator?.release(lease.shard);
+    this.#inFlight.abort(new Error("lease lost"), lease.shard);
   }
 
   async #lookAtSwitch(): Promise<void> {

@@ -8,7 +8,7 @@ import { formatOf } from "./formats/index.ts";
 import { RateLimiter } from "./rate-limit.ts";
 import { WebhookWorker, type WorkerOptions } from "./worker.ts";
 
-export interface WorkersOptions extends Omit<WorkerOptions, "webhook" | "format" | "sender" | "pace"> {
+export interface WorkersOptions extends Omit<WorkerOptions, "webhook" | "format" | "sender" | "rateLimiter"> {
   /** Of the program, for the user agent. */
   readonly version: string;
 }
@@ -35,7 +35,7 @@ export class WebhookWorkers {
   readonly #retiring = new Map<string, Promise<void>>();
   readonly #retired = new Set<WebhookWorker>();
   /** By format, URL and routing key: several webhooks may send to one robot, and a new configuration does not make it forget. */
-  #paces: ReadonlyMap<string, RateLimiter> = new Map();
+  #rateLimiters: ReadonlyMap<string, RateLimiter> = new Map();
   #stopped = false;
 
   constructor(options: WorkersOptions) {
@@ -50,18 +50,19 @@ export class WebhookWorkers {
   apply(webhooks: readonly WebhookConfig[]): void {
     const next = new Map<string, Running>();
     const begin: WebhookWorker[] = [];
-    const paces = new Map<string, RateLimiter>();
+    const rateLimiters = new Map<string, RateLimiter>();
     for (const webhook of webhooks) {
       if (webhook.format === "alertmanager") continue;
       const print = fingerprint(webhook);
       const running = this.#running.get(webhook.name);
       const format = formatOf(webhook);
       const robot = [webhook.format, webhook.urls[0].reveal(), webhook.routing_key?.reveal()].join(" ");
-      const pace = paces.get(robot) ?? this.#paces.get(robot) ?? new RateLimiter(format.pace ?? []);
-      paces.set(robot, pace);
+      const rateLimiter =
+        rateLimiters.get(robot) ?? this.#rateLimiters.get(robot) ?? new RateLimiter(format.limits ?? []);
+      rateLimiters.set(robot, rateLimiter);
       if (running?.fingerprint === print) next.set(webhook.name, running);
       else {
-        const worker = this.#create(webhook, format, pace);
+        const worker = this.#create(webhook, format, rateLimiter);
         begin.push(worker);
         next.set(webhook.name, { fingerprint: print, worker });
       }
@@ -69,7 +70,7 @@ export class WebhookWorkers {
     const kept = new Set([...next.values()].map(({ worker }) => worker));
     for (const [name, { worker }] of this.#running) if (!kept.has(worker)) this.#retire(name, worker);
     this.#running = next;
-    this.#paces = paces;
+    this.#rateLimiters = rateLimiters;
     for (const worker of begin) this.#begin(worker);
   }
 
@@ -104,10 +105,10 @@ export class WebhookWorkers {
     }));
   }
 
-  #create(webhook: WebhookConfig, format: Format, pace: RateLimiter): WebhookWorker {
+  #create(webhook: WebhookConfig, format: Format, rateLimiter: RateLimiter): WebhookWorker {
     const { version, ...options } = this.#options;
     const sender = createSender(webhook, webhookDispatcher(webhook), options.clock, version);
-    return new WebhookWorker({ ...options, webhook, format, sender, pace });
+    return new WebhookWorker({ ...options, webhook, format, sender, rateLimiter });
   }
 
   #retire(name: string, worker: WebhookWorker): void {

@@ -22,7 +22,7 @@ import { commitDecision, type Outcome } from "./writer.ts";
 
 export interface ReachabilityOptions {
   readonly emit: Emit;
-  readonly tallies: ReplicaCounts;
+  readonly replicaCounts: ReplicaCounts;
   /** Called after each commit with events. */
   readonly committed: (shard: Shard, events: readonly TaskwatchEvent[]) => void;
 }
@@ -123,7 +123,7 @@ export class Reachability {
       const key = projectKey(project.id);
       const known = home?.peek(key);
       const down = known?.record.unreachable ?? null;
-      const others = this.#options.tallies.others(project.id);
+      const others = this.#options.replicaCounts.others(project.id);
       const counts = [countInstances(ours.get(project.id) ?? [], now, project.gate.silence), ...others];
       const refused = !superseded && refusesKey(project, down);
       const counted = sumProject(counts, total, refused, down);
@@ -155,7 +155,7 @@ export class Reachability {
       const unreachable =
         unwatched === null && home?.peek(projectKey(project.id))?.record.unreachable != null;
       const counts = countInstances(ours.get(project.id) ?? [], now, project.gate.silence);
-      await this.#options.tallies.exchange(project.id, { ...counts, unreachable });
+      await this.#options.replicaCounts.exchange(project.id, { ...counts, unreachable });
     }
   }
 

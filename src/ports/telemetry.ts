@@ -229,7 +229,7 @@ export type DeliveryFact =
       readonly graceSeconds: number;
     }
   /** They are dead letters now. */
-  | { readonly kind: "buried"; readonly webhook: string; readonly events: number }
+  | { readonly kind: "dead_lettered"; readonly webhook: string; readonly events: number }
   | { readonly kind: "disabled"; readonly webhook: string }
   | { readonly kind: "enabled"; readonly webhook: string }
   /** It is only probed from now on. */

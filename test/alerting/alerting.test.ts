@@ -27,7 +27,7 @@ let clock: ManualClock;
 let receiver: Receiver;
 let alerting: Alerting;
 let facts: DeliveryFact[];
-let sights: InstanceSnapshot[];
+let snapshots: InstanceSnapshot[];
 let gone: Set<string>;
 let notMine: Set<number>;
 let skew: number;
@@ -49,7 +49,7 @@ beforeEach(async () => {
   receiver = await startReceiver();
   receiver.otherwise(() => reply(200));
   facts = [];
-  sights = [];
+  snapshots = [];
   gone = new Set();
   notMine = new Set();
   skew = 0;
@@ -57,7 +57,7 @@ beforeEach(async () => {
   hanging = 0;
   subscribe("undici:request:create", onBegin);
   alerting = new Alerting({
-    sights: () => sights,
+    snapshots: () => snapshots,
     isGone: (_shard, key) => gone.has(key),
     mine: (shard) => !notMine.has(shard),
     clock,
@@ -87,7 +87,7 @@ const webhook = (over: Partial<WebhookConfig> = {}): WebhookConfig =>
 const apply = (...webhooks: readonly WebhookConfig[]) =>
   alerting.apply({ webhooks, server: { external_url: "" } as Config["server"] });
 
-function sight(id: string, tasks: readonly Partial<TaskState>[], shard = 0): InstanceSnapshot {
+function snapshot(id: string, tasks: readonly Partial<TaskState>[], shard = 0): InstanceSnapshot {
   const all = tasks.map((over) => task({ status: "FAILED", failedAt: BEGAN, ...over }));
   return {
     key: `p/${id}`,
@@ -98,7 +98,7 @@ function sight(id: string, tasks: readonly Partial<TaskState>[], shard = 0): Ins
   };
 }
 function see(one: InstanceSnapshot): void {
-  sights = [...sights.filter(({ key }) => key !== one.key), one];
+  snapshots = [...snapshots.filter(({ key }) => key !== one.key), one];
   alerting.changed(one);
 }
 
@@ -132,11 +132,11 @@ describe("what is posted", () => {
     apply(webhook());
     await pass(5 * MINUTE);
     expect(receiver.requests).toEqual([]);
-    see(sight("i1", [{ id: "a" }]));
+    see(snapshot("i1", [{ id: "a" }]));
     const first = await next();
     expect(first).toMatchObject({ method: "POST", path: "/am/api/v2/alerts?x=1" });
     expect(first.headers["content-type"]).toBe("application/json");
-    see(sight("i2", [{ id: "b" }]));
+    see(snapshot("i2", [{ id: "b" }]));
     expect(idsIn(await next())).toEqual(["b"]);
     await pass(MINUTE);
     expect(idsIn(await next())).toEqual(["a", "b"]);
@@ -148,11 +148,11 @@ describe("what is posted", () => {
 
   test("is an end, again and again until the alert would have ended by itself", async () => {
     apply(webhook());
-    see(sight("i1", [{ id: "a" }]));
+    see(snapshot("i1", [{ id: "a" }]));
     expect(alertsIn(await next()).map(lasting)).toEqual([true]);
     await pass(10_000);
     const ended = clock.now();
-    see(sight("i1", []));
+    see(snapshot("i1", []));
     const [over] = alertsIn(await next());
     expect(over?.endsAt).toBe(new Date(ended).toISOString());
     for (let minute = 0; minute < 19; minute++) {
@@ -171,7 +171,7 @@ describe("what is posted", () => {
   test("is in posts of at most 200 alerts, all of them", async () => {
     apply(webhook());
     see(
-      sight(
+      snapshot(
         "i1",
         Array.from({ length: 450 }, (_, n) => ({ id: `t${n}` })),
       ),
@@ -184,24 +184,24 @@ describe("what is posted", () => {
   test("is nothing of a shard whose lease is in doubt, and all of it when it is not", async () => {
     apply(webhook());
     notMine.add(1);
-    see(sight("i1", [{ id: "a" }], 1));
-    see(sight("i2", [{ id: "b" }], 2));
+    see(snapshot("i1", [{ id: "a" }], 1));
+    see(snapshot("i2", [{ id: "b" }], 2));
     expect(idsIn(await next())).toEqual(["b"]);
     notMine.clear();
     alerting.sync();
     expect(idsIn(await next())).toEqual(["a"]);
     // Another replica's by now, and its to tell.
     alerting.lost(1);
-    sights = sights.filter(({ shard }) => shard !== 1);
+    snapshots = snapshots.filter(({ shard }) => shard !== 1);
     await pass(MINUTE);
     expect(idsIn(await next())).toEqual(["b"]);
   });
 
   test("is the end of what an instance had that is gone, not of what is only not watched yet", async () => {
     apply(webhook());
-    see(sight("i1", [{ id: "a" }]));
+    see(snapshot("i1", [{ id: "a" }]));
     await next();
-    sights = [];
+    snapshots = [];
     alerting.sync();
     await pass(MINUTE);
     expect(alertsIn(await next()).map(lasting)).toEqual([true]);
@@ -212,7 +212,7 @@ describe("what is posted", () => {
 
   test("ends what a changed configuration sends no more, and goes on with the rest", async () => {
     apply(webhook());
-    see(sight("i1", [{ id: "a" }, { id: "b", name: "other" }]));
+    see(snapshot("i1", [{ id: "a" }, { id: "b", name: "other" }]));
     await next();
     const match = { project: null, instance: null, task: ["other"], engine: null, region: null };
     apply(webhook({ match }));
@@ -228,7 +228,7 @@ describe("what is posted", () => {
       (path) => new Secret(`http://127.0.0.1:${receiver.port}${path}`),
     );
     apply(webhook({ urls: urls as [Secret, ...Secret[]] }));
-    see(sight("i1", [{ id: "a" }]));
+    see(snapshot("i1", [{ id: "a" }]));
     for (const _ of urls) await next();
     const [plain, prefixed] = ["/api/v2/alerts", "/prefix/api/v2/alerts"];
     expect(receiver.requests.map(({ path }) => path).toSorted()).toEqual([
@@ -247,7 +247,7 @@ describe("what is posted", () => {
         auth: { kind: "bearer", token: new Secret("t0k3n") },
       }),
     );
-    see(sight("i1", [{ id: "a" }]));
+    see(snapshot("i1", [{ id: "a" }]));
     expect((await next()).headers).toMatchObject({
       "x-scope-orgid": "ten4nt",
       authorization: "Bearer t0k3n",
@@ -261,7 +261,7 @@ describe("a post that fails", () => {
   test("is made again with growing waits, at least once a minute, with what lasts by then", async () => {
     script(503, 503, 503, 503, 503, 503, 503, 503);
     apply(webhook());
-    see(sight("i1", [{ id: "a" }]));
+    see(snapshot("i1", [{ id: "a" }]));
     const times = [clock.monotonic()];
     await next();
     for (let post = 0; post < 8; post++) {
@@ -283,7 +283,7 @@ describe("a post that fails", () => {
   test("waits as long as it is asked to, up to five minutes", async () => {
     receiver.script(reply(429, { "retry-after": "90" }), reply(429, { "retry-after": "86400" }));
     apply(webhook());
-    see(sight("i1", [{ id: "a" }]));
+    see(snapshot("i1", [{ id: "a" }]));
     await next();
     await pass(89_000);
     expect(receiver.requests).toHaveLength(1);
@@ -299,11 +299,11 @@ describe("a post that fails", () => {
   test("with a 400 is not repeated at once: what was good in it has been taken", async () => {
     script(400);
     apply(webhook());
-    see(sight("i1", [{ id: "a" }]));
+    see(snapshot("i1", [{ id: "a" }]));
     await next();
     await pass(MINUTE - 1_000);
     expect(receiver.requests).toHaveLength(1);
-    see(sight("i1", [{ id: "a" }, { id: "b" }]));
+    see(snapshot("i1", [{ id: "a" }, { id: "b" }]));
     expect(idsIn(await next())).toEqual(["b"]);
     expect(of("attempt")[0]).toMatchObject({ outcome: "refused", reason: "refused", status: 400, events: 1 });
   });
@@ -311,7 +311,7 @@ describe("a post that fails", () => {
   test("with a 410 disables nothing", async () => {
     script(410);
     apply(webhook());
-    see(sight("i1", [{ id: "a" }]));
+    see(snapshot("i1", [{ id: "a" }]));
     await next();
     await pass(5_000);
     await next();
@@ -327,7 +327,7 @@ describe("a post that fails", () => {
       const urls = [other.url, receiver.url].map((url) => new Secret(url)) as [Secret, Secret];
       apply(webhook({ urls }));
       for (let n = 0; n < 5; n++) {
-        see(sight("i1", [{ id: `t${n}` }]));
+        see(snapshot("i1", [{ id: `t${n}` }]));
         await next();
       }
       expect(of("posted")).toHaveLength(5);
@@ -348,13 +348,13 @@ describe("the receiver's clock", () => {
   ])("%s ours: no end lies ahead of it, and what lasts lasts twenty minutes by it", async (_, ms) => {
     skew = ms;
     apply(webhook());
-    see(sight("i1", [{ id: "a" }]));
+    see(snapshot("i1", [{ id: "a" }]));
     await next();
     await pass(MINUTE);
     const theirs = clock.now() + skew;
     const [lasts] = alertsIn(await next());
     expect(Math.abs(Date.parse(lasts?.endsAt ?? "") - theirs - 20 * MINUTE)).toBeLessThan(2_000);
-    see(sight("i1", []));
+    see(snapshot("i1", []));
     const [over] = alertsIn(await next());
     expect(Date.parse(over?.endsAt ?? "")).toBeLessThanOrEqual(theirs);
     expect(Date.parse(over?.endsAt ?? "")).toBeGreaterThanOrEqual(Date.parse(over?.startsAt ?? ""));
@@ -369,7 +369,7 @@ test("a stop lets a post that is under way end, and says no end of what goes on"
     }),
   );
   apply(webhook());
-  see(sight("i1", [{ id: "a" }]));
+  see(snapshot("i1", [{ id: "a" }]));
   await receiver.next();
   const stopped = alerting.stop(8_000);
   await clock.advance(1_000);

@@ -252,9 +252,9 @@ test("500 instances fail within a second: all of it is there after a few posts",
   const alertmanager = await Alertmanager.start(await shippedAlertmanager(folder.path, "http://127.0.0.1:1"));
   onTestFinished(() => alertmanager.stop());
   const facts: DeliveryFact[] = [];
-  const sights: InstanceSnapshot[] = [];
+  const snapshots: InstanceSnapshot[] = [];
   const alerting = new Alerting({
-    sights: () => sights,
+    snapshots: () => snapshots,
     isGone: () => false,
     mine: () => true,
     clock: systemClock,
@@ -273,15 +273,15 @@ test("500 instances fail within a second: all of it is there after a few posts",
   const began = systemClock.monotonic();
   for (let n = 0; n < 500; n++) {
     const failed = task({ id: `t${n}`, status: "FAILED", failedAt: systemClock.now() });
-    const sight: InstanceSnapshot = {
+    const snapshot: InstanceSnapshot = {
       key: `p/i${n}`,
       shard: n % 16,
       project: { name: "prod", region: "eu-west-101" },
       instance: { id: `i${n}`, name: `orders-${n}`, engine: "kafka" },
       state: { record: record({ instanceId: `i${n}` }), tasks: new Map([[failed.id, failed]]) },
     };
-    sights.push(sight);
-    alerting.changed(sight);
+    snapshots.push(snapshot);
+    alerting.changed(snapshot);
     if (n % 50 === 0) await systemClock.sleep(50);
   }
   await expect.poll(async () => (await alertmanager.list()).length, { timeout: 20_000 }).toBe(500);

@@ -31,7 +31,7 @@ const DOWN = {
 const failed = (over: Partial<TaskState> = {}) => task({ status: "FAILED", failedAt: T0 - 9, ...over });
 const stuck = (over: Partial<TaskState> = {}) => task({ verdict: VERDICT, ...over });
 
-function sight(tasks: readonly TaskState[], over: Parameters<typeof record>[0] = {}): InstanceSnapshot {
+function snapshot(tasks: readonly TaskState[], over: Parameters<typeof record>[0] = {}): InstanceSnapshot {
   const { instanceId: id, name, engine } = record();
   return {
     key: `p/${id}`,
@@ -58,17 +58,17 @@ describe("what lasts on an instance", () => {
       stuck({ id: "s1" }),
       stuck({ id: "known", acknowledged: { by: "ana", at: T0, reason: null } }),
     ];
-    expect(namesOf(sight(tasks, { unreachable: DOWN }))).toEqual([
+    expect(namesOf(snapshot(tasks, { unreachable: DOWN }))).toEqual([
       "DmsTaskFailed f1",
       "DmsTaskFailed f2",
       "DmsTaskStuck s1",
       "DmsInstanceUnreachable",
     ]);
-    expect(namesOf(sight([]))).toEqual([]);
+    expect(namesOf(snapshot([]))).toEqual([]);
   });
 
   test("has the labels that route and tell apart, and begins with the commit", () => {
-    const [alert] = alertMaker(ALL, "https://tw.example.org").lasting(sight([stuck({ id: "s1" })]));
+    const [alert] = alertMaker(ALL, "https://tw.example.org").lasting(snapshot([stuck({ id: "s1" })]));
     expect(alert).toEqual({
       labels: {
         alertname: "DmsTaskStuck",
@@ -91,14 +91,14 @@ describe("what lasts on an instance", () => {
   });
 
   test("begins, for an instance that cannot be reached, with the commit too, not with the first poll that failed", () => {
-    const [alert] = alertMaker(ALL, "").lasting(sight([], { unreachable: DOWN }));
+    const [alert] = alertMaker(ALL, "").lasting(snapshot([], { unreachable: DOWN }));
     expect(alert).toMatchObject({ startsAt: DOWN.at, url: null, labels: { severity: "warning" } });
     expect(alert?.labels).not.toHaveProperty("task_id");
   });
 
   test("is not told while maintenance holds it back", () => {
     const tasks = [failed({ id: "f", muted: MUTED }), stuck({ id: "s", muted: MUTED })];
-    expect(namesOf(sight(tasks, { unreachable: { ...DOWN, muted: MUTED } }))).toEqual([]);
+    expect(namesOf(snapshot(tasks, { unreachable: { ...DOWN, muted: MUTED } }))).toEqual([]);
   });
 
   test("goes on in maintenance where it was announced before, whatever the verdict is by now", () => {
@@ -108,11 +108,11 @@ describe("what lasts on an instance", () => {
       failed({ id: "f", muted: announced("failure") }),
       failed({ id: "was stuck", muted: announced("stuck") }),
     ];
-    expect(namesOf(sight(tasks))).toEqual(["DmsTaskStuck s", "DmsTaskFailed f"]);
+    expect(namesOf(snapshot(tasks))).toEqual(["DmsTaskStuck s", "DmsTaskFailed f"]);
   });
 
   test("goes to a webhook by its events and its match", () => {
-    const all = sight([failed({ id: "f", name: "resizeInstance" }), stuck({ id: "s" })], {
+    const all = snapshot([failed({ id: "f", name: "resizeInstance" }), stuck({ id: "s" })], {
       unreachable: DOWN,
     });
     const match = (over: Partial<Routing["match"]>): Partial<Routing> => ({
@@ -128,81 +128,81 @@ describe("what lasts on an instance", () => {
 
   test("is one line of text in each label, whatever the cloud calls it", () => {
     const [alert] = alertMaker(ALL, "").lasting(
-      sight([failed({ name: `a\n"}\u202e\ud800${"x".repeat(500)}` })]),
+      snapshot([failed({ name: `a\n"}\u202e\ud800${"x".repeat(500)}` })]),
     );
     expect(alert?.labels.task_name).toMatch(/^a "\} \ufffdx+$/);
     expect(alert?.labels.task_name?.length).toBeLessThanOrEqual(200);
   });
 });
 
-describe("the ledger", () => {
-  const [one, two] = alertMaker(ALL, "").lasting(sight([failed({ id: "1" }), failed({ id: "2" })])) as [
+describe("the alertStore", () => {
+  const [one, two] = alertMaker(ALL, "").lasting(snapshot([failed({ id: "1" }), failed({ id: "2" })])) as [
     Alert,
     Alert,
   ];
   const place = { key: "k", shard: 1 };
-  const told = (ledger: AlertStore) =>
-    [...ledger.entries.values()].map(({ alert, endedAt }) => [alert.labels.task_id, endedAt]);
+  const told = (alertStore: AlertStore) =>
+    [...alertStore.entries.values()].map(({ alert, endedAt }) => [alert.labels.task_id, endedAt]);
 
   test("knows what is over because it was there, and tells it until it would have ended by itself", () => {
-    const ledger = new AlertStore();
-    ledger.set(place, [one, two], T0);
-    ledger.set(place, [two], T0 + 10);
-    expect(told(ledger)).toEqual([
+    const alertStore = new AlertStore();
+    alertStore.set(place, [one, two], T0);
+    alertStore.set(place, [two], T0 + 10);
+    expect(told(alertStore)).toEqual([
       ["1", T0 + 10],
       ["2", null],
     ]);
-    ledger.set(place, [two], T0 + 20);
-    ledger.tidy(T0 + 10 + LASTS_MS);
-    expect(told(ledger)).toHaveLength(2);
-    ledger.tidy(T0 + 11 + LASTS_MS);
-    expect(told(ledger)).toEqual([["2", null]]);
+    alertStore.set(place, [two], T0 + 20);
+    alertStore.tidy(T0 + 10 + LASTS_MS);
+    expect(told(alertStore)).toHaveLength(2);
+    alertStore.tidy(T0 + 11 + LASTS_MS);
+    expect(told(alertStore)).toEqual([["2", null]]);
   });
 
   test("keeps ends that no Alertmanager has taken, up to a thousand", () => {
-    const ledger = new AlertStore();
+    const alertStore = new AlertStore();
     const many = Array.from({ length: 1_001 }, (_, n) => ({ ...one, labels: { task_id: `${n}` } }));
-    ledger.set(place, many, T0);
-    ledger.set(place, [], T0 + 1);
-    ledger.tidy(T0 + 2 + LASTS_MS, (id) => id !== JSON.stringify({ task_id: "0" }));
-    expect(ledger.entries.size).toBe(1_000);
-    expect(told(ledger)[0]?.[0]).toBe("1");
-    ledger.tidy(T0 + 2 + LASTS_MS);
-    expect(ledger.entries.size).toBe(0);
+    alertStore.set(place, many, T0);
+    alertStore.set(place, [], T0 + 1);
+    alertStore.tidy(T0 + 2 + LASTS_MS, (id) => id !== JSON.stringify({ task_id: "0" }));
+    expect(alertStore.entries.size).toBe(1_000);
+    expect(told(alertStore)[0]?.[0]).toBe("1");
+    alertStore.tidy(T0 + 2 + LASTS_MS);
+    expect(alertStore.entries.size).toBe(0);
   });
 
   test("makes another entry for what is news, and none for what is not", () => {
-    const ledger = new AlertStore();
-    const entry = () => ledger.entries.get(JSON.stringify(one.labels));
-    ledger.set(place, [one], T0);
+    const alertStore = new AlertStore();
+    const entry = () => alertStore.entries.get(JSON.stringify(one.labels));
+    alertStore.set(place, [one], T0);
     const first = entry();
-    ledger.set(place, [{ ...one }], T0 + 1);
+    alertStore.set(place, [{ ...one }], T0 + 1);
     expect(entry()).toBe(first);
-    ledger.set(place, [{ ...one, annotations: { summary: "another" } }], T0 + 2);
+    alertStore.set(place, [{ ...one, annotations: { summary: "another" } }], T0 + 2);
     expect(entry()).not.toBe(first);
-    ledger.set(place, [], T0 + 3);
-    ledger.set(place, [{ ...one, startsAt: T0 + 4 }], T0 + 4);
+    alertStore.set(place, [], T0 + 3);
+    alertStore.set(place, [{ ...one, startsAt: T0 + 4 }], T0 + 4);
     expect(entry()).toMatchObject({ endedAt: null, alert: { startsAt: T0 + 4 } });
   });
 
   test("ends what was on an instance that is gone, and only that", () => {
-    const ledger = new AlertStore();
-    ledger.set(place, [one], T0);
-    ledger.set({ key: "stays", shard: 2 }, [two], T0);
-    ledger.endGone((shard, key) => shard === 1 && key === "k", T0 + 5);
-    ledger.endGone((shard, key) => shard === 1 && key === "k", T0 + 9);
-    expect(told(ledger)).toEqual([
+    const alertStore = new AlertStore();
+    alertStore.set(place, [one], T0);
+    alertStore.set({ key: "stays", shard: 2 }, [two], T0);
+    alertStore.endGone((shard, key) => shard === 1 && key === "k", T0 + 5);
+    alertStore.endGone((shard, key) => shard === 1 && key === "k", T0 + 9);
+    expect(told(alertStore)).toEqual([
       ["1", T0 + 5],
       ["2", null],
     ]);
   });
 
   test("says nothing, not even an end, of a shard that is another's", () => {
-    const ledger = new AlertStore();
-    ledger.set(place, [one], T0);
-    ledger.set({ key: "stays", shard: 2 }, [two], T0);
-    ledger.forget(1);
-    expect(told(ledger)).toEqual([["2", null]]);
+    const alertStore = new AlertStore();
+    alertStore.set(place, [one], T0);
+    alertStore.set({ key: "stays", shard: 2 }, [two], T0);
+    alertStore.forget(1);
+    expect(told(alertStore)).toEqual([["2", null]]);
   });
 });
 
@@ -214,9 +214,9 @@ describe("an event tells what is over with it", () => {
   test("under the labels that it had while it lasted", () => {
     const { project, instance } = {
       project: { id: "p", name: "prod", region: "eu-west-101" },
-      instance: { ...sight([]).instance, status: null },
+      instance: { ...snapshot([]).instance, status: null },
     };
-    const lasted = maker.lasting(sight([failed({ id: "f" }), stuck({ id: "s" })], { unreachable: DOWN }));
+    const lasted = maker.lasting(snapshot([failed({ id: "f" }), stuck({ id: "s" })], { unreachable: DOWN }));
     const about = { project, instance };
     const of = (id: string) => ({ ...about, ...taskNamed("modifyAutoTopic", id) });
     expect([
@@ -239,22 +239,22 @@ describe("an event tells what is over with it", () => {
       expect(maker.overWith({ id: "e", type: "task.recovered", time: T0, body })).toBeNull();
   });
 
-  test("which the ledger takes only where nothing later is known", () => {
-    const ledger = new AlertStore();
+  test("which the alertStore takes only where nothing later is known", () => {
+    const alertStore = new AlertStore();
     const place = { key: "k", shard: 1 };
-    const [one, two] = maker.lasting(sight([failed({ id: "1" }), failed({ id: "2" })])) as [Alert, Alert];
-    ledger.set(place, [one], T0);
-    ledger.recall(place, one, T0 - 5);
-    ledger.recall(place, two, T0 - 5);
-    ledger.recall(place, two, T0 - 9);
-    expect([...ledger.entries.values()].map(({ endedAt }) => endedAt)).toEqual([null, T0 - 5]);
-    ledger.set(place, [one, two], T0 + 1);
-    expect([...ledger.entries.values()].map(({ endedAt }) => endedAt)).toEqual([null, null]);
+    const [one, two] = maker.lasting(snapshot([failed({ id: "1" }), failed({ id: "2" })])) as [Alert, Alert];
+    alertStore.set(place, [one], T0);
+    alertStore.recall(place, one, T0 - 5);
+    alertStore.recall(place, two, T0 - 5);
+    alertStore.recall(place, two, T0 - 9);
+    expect([...alertStore.entries.values()].map(({ endedAt }) => endedAt)).toEqual([null, T0 - 5]);
+    alertStore.set(place, [one, two], T0 + 1);
+    expect([...alertStore.entries.values()].map(({ endedAt }) => endedAt)).toEqual([null, null]);
   });
 });
 
 describe("as Alertmanager takes it", () => {
-  const [alert] = alertMaker(ALL, "").lasting(sight([failed()])) as [Alert];
+  const [alert] = alertMaker(ALL, "").lasting(snapshot([failed()])) as [Alert];
   const at = (ms: number) => new Date(ms).toISOString();
 
   test("it ends twenty minutes ahead while it lasts, and when it was seen to be over", () => {

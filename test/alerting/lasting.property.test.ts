@@ -47,7 +47,7 @@ it("an alert ends only when its condition is over, through changes of verdict, w
       let state: InstanceState = stateOf();
       let open = false;
       let stuck: RuleChanges["stuck"] = {};
-      let ledger = new AlertStore();
+      let alertStore = new AlertStore();
       let updates = 0;
       const maker = alertMaker(ALL, "");
       const sightOf = (): InstanceSnapshot => ({
@@ -59,7 +59,7 @@ it("an alert ends only when its condition is over, through changes of verdict, w
       });
       /** The conditions that alerts last for, and whether the window holds each back. */
       const lasting = () =>
-        [...ledger.entries.values()].flatMap(({ alert, endedAt }) =>
+        [...alertStore.entries.values()].flatMap(({ alert, endedAt }) =>
           endedAt === null ? [alert.labels.alertname] : [],
         );
       for (const next of steps) {
@@ -71,7 +71,7 @@ it("an alert ends only when its condition is over, through changes of verdict, w
         });
         if (next.kind === "window") open = next.open;
         else if (next.kind === "limits") stuck = next;
-        else if (next.kind === "restart") ledger = new AlertStore();
+        else if (next.kind === "restart") alertStore = new AlertStore();
         else if (next.kind === "ack") {
           const decision = acknowledge(state, "a", { by: "ann", at: now, reason: null }, rules);
           if (!("refused" in decision)) state = apply(state, decision);
@@ -82,7 +82,7 @@ it("an alert ends only when its condition is over, through changes of verdict, w
           state = poll(state, [row], { now, rules, progress }).state;
           state = apply(state, expireFailuresByTime(state, rules, now));
         }
-        ledger.set({ key: "p1/i1", shard: 1 }, maker.lasting(sightOf()), now);
+        alertStore.set({ key: "p1/i1", shard: 1 }, maker.lasting(sightOf()), now);
         const after = lasting();
         const task = state.tasks.get("a");
         for (const name of before.filter((each) => !after.includes(each))) {

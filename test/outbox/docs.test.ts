@@ -61,7 +61,8 @@ describe("docs/webhooks.md", () => {
       const [webhook] = (await Promise.all(blocks("yaml").map(webhooksOf)))
         .flat()
         .filter((each) => each.format === format);
-      for (const { requests, per } of (webhook && format !== "alertmanager" && formatOf(webhook).pace) || [])
+      for (const { requests, per } of (webhook && format !== "alertmanager" && formatOf(webhook).limits) ||
+        [])
         expect(row).toMatch(
           new RegExp(`\\b${requests}( message)? a ${per === 60_000 ? "minute" : "second"}`),
         );

@@ -19,21 +19,21 @@ let clock: ManualClock;
 let outbox: MemoryOutbox;
 let leases: Lease[];
 let told: OutboxEvent[];
-let upkeep: OutboxHousekeeping;
+let housekeeping: OutboxHousekeeping;
 
 beforeEach(() => {
   clock = new ManualClock();
   outbox = new MemoryOutbox();
   leases = [lease(0), lease(1)];
   told = [];
-  upkeep = new OutboxHousekeeping({
+  housekeeping = new OutboxHousekeeping({
     outbox,
     clock,
     leases: () => leases,
     emit: (event) => told.push(event),
     untaken: () => new Map(),
   });
-  upkeep.apply([named("ops")]);
+  housekeeping.apply([named("ops")]);
 });
 
 const named = (name: string, over: Partial<WebhookConfig> = {}) =>
@@ -46,10 +46,10 @@ const facts = (): DeliveryFact[] => told.flatMap((event) => (event.kind === "out
 /** Looks once a minute, as the daemon does more often. */
 async function pass(minutes: number): Promise<void> {
   for (let minute = 0; minute < minutes; minute++) {
-    await upkeep.count();
+    await housekeeping.count();
     await clock.advance(MINUTE);
   }
-  await upkeep.count();
+  await housekeeping.count();
 }
 
 test("what waits for a webhook that is not configured any more is kept for an hour, then it is dead letters", async () => {
@@ -67,7 +67,7 @@ test("what waits for a webhook that is not configured any more is kept for an ho
   await pass(120);
   expect(facts()).toEqual([
     { kind: "orphaned", webhook: "gone", events: 253, graceSeconds: 3600 },
-    { kind: "buried", webhook: "gone", events: 253 },
+    { kind: "dead_lettered", webhook: "gone", events: 253 },
   ]);
 });
 
@@ -76,8 +76,8 @@ test("what the store did not settle is settled at the next look, and held from n
   await pass(59);
   outbox.fail("settle", "throw");
   await clock.advance(MINUTE);
-  await expect(upkeep.count()).rejects.toThrow();
-  await upkeep.count();
+  await expect(housekeeping.count()).rejects.toThrow();
+  await housekeeping.count();
   expect(outbox.dead).toHaveLength(3);
   expect(outbox.held).toBe(0);
 });
@@ -85,17 +85,17 @@ test("what the store did not settle is settled at the next look, and held from n
 test("one that is put back within the hour finds all that waited", async () => {
   put("gone", 3);
   await pass(50);
-  upkeep.apply([named("ops"), named("gone")]);
+  housekeeping.apply([named("ops"), named("gone")]);
   await pass(60);
   expect(outbox.pending("gone")).toHaveLength(3);
-  upkeep.apply([named("ops")]);
+  housekeeping.apply([named("ops")]);
   await pass(59);
   expect(outbox.dead).toEqual([]);
 });
 
 test("one that became an Alertmanager's delivers nothing, so what waited is an orphan too", async () => {
   put("ops", 1);
-  upkeep.apply([named("ops", { format: "alertmanager" })]);
+  housekeeping.apply([named("ops", { format: "alertmanager" })]);
   await pass(60);
   expect(outbox.dead.map(({ reason }) => reason)).toEqual([REASON]);
 });
@@ -114,7 +114,7 @@ test("counts are told under the old name until nothing is left, then once more",
   put("gone", 2);
   const counts = async () => {
     told = [];
-    await upkeep.count();
+    await housekeeping.count();
     return told.flatMap((event) =>
       event.kind === "outbox.counts" && event.webhook === "gone" ? [event] : [],
     );
@@ -132,8 +132,8 @@ test("dead letters of webhooks that are not configured go by a time too", async 
   leases = [lease(0)];
   put("gone", 1);
   await pass(60);
-  await upkeep.count();
-  await upkeep.prune(0);
+  await housekeeping.count();
+  await housekeeping.prune(0);
   const now = clock.now();
   expect(outbox.prunings).toEqual([
     [
@@ -148,15 +148,15 @@ test("a removal is known as long as anything of before it may be left to deliver
   const now = clock.now();
   const retry = { for: 3 * DAY, refused_for: 1, min: 1, max: 1 };
   const forgotten = async (dead_letters: number, keepEvents: number) => {
-    upkeep.apply([named("ops", { retry, dead_letters })]);
-    await upkeep.prune(now - keepEvents);
+    housekeeping.apply([named("ops", { retry, dead_letters })]);
+    await housekeeping.prune(now - keepEvents);
     return (now - (outbox.removalsForgotten.at(-1) ?? 0)) / DAY;
   };
   expect(await forgotten(DAY, DAY)).toBe(33);
   expect(await forgotten(60 * DAY, DAY)).toBe(63);
   expect(await forgotten(60 * DAY, 90 * DAY)).toBe(93);
-  upkeep.apply([]);
-  await upkeep.prune(now);
+  housekeeping.apply([]);
+  await housekeeping.prune(now);
   expect(outbox.removalsForgotten.at(-1)).toBe(now - 30 * DAY);
 });
 

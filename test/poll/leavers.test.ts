@@ -24,7 +24,7 @@ async function scene() {
   await commitDecision(shard, KEY, fresh, { record, upserts: [], removals: [], events: [], learned: [] });
   const removed: string[] = [];
   let told = 0;
-  const leavers = () =>
+  const instanceReaper = () =>
     new InstanceReaper({
       wanted: () => false,
       settled: () => true,
@@ -39,7 +39,7 @@ async function scene() {
     clock,
     shard,
     open,
-    leavers,
+    instanceReaper,
     removed,
     told: () => told,
     async pass(each: InstanceReaper, minutes: number, of: Shard = shard) {
@@ -53,8 +53,8 @@ async function scene() {
 }
 
 test.each([-3, 3])("a wall clock that is set by %i hours changes no grace", async (hours) => {
-  const { clock, leavers, removed, pass, told } = await scene();
-  const one = leavers();
+  const { clock, instanceReaper, removed, pass, told } = await scene();
+  const one = instanceReaper();
   await pass(one, 3);
   clock.jump(hours * 60 * MINUTE);
   await pass(one, 6);
@@ -65,15 +65,15 @@ test.each([-3, 3])("a wall clock that is set by %i hours changes no grace", asyn
 });
 
 test("a new owner continues the grace, with a minute left at least and never more than the whole", async () => {
-  const { clock, open, leavers, removed, pass } = await scene();
-  await pass(leavers(), 4);
+  const { clock, open, instanceReaper, removed, pass } = await scene();
+  await pass(instanceReaper(), 4);
   clock.jump(-24 * 60 * MINUTE);
-  const second = leavers();
+  const second = instanceReaper();
   const reopened = await open();
   await pass(second, LEAVE_GRACE_MS / MINUTE - 1, reopened);
   expect(removed).toEqual([]);
   clock.jump(48 * 60 * MINUTE);
-  const third = leavers();
+  const third = instanceReaper();
   const last = await open();
   await third.run([last], clock.now(), clock.monotonic());
   expect(removed).toEqual([]);
@@ -82,8 +82,8 @@ test("a new owner continues the grace, with a minute left at least and never mor
 });
 
 test("an instance that the cloud has no more is removed without a grace", async () => {
-  const { leavers, removed, pass, told } = await scene();
-  const one = leavers();
+  const { instanceReaper, removed, pass, told } = await scene();
+  const one = instanceReaper();
   one.gone(KEY);
   await pass(one, 0);
   expect(removed).toEqual([KEY]);

@@ -46,7 +46,7 @@ async function scene(
   const unasked = () => Promise.reject(new Error("nobody asked for this"));
   const rules = rulesOf();
   const gates = new Gates(store, clock, emit);
-  const tallies = new ReplicaCounts({ notes: store.notes, member: "a", members: () => ["a"] });
+  const replicaCounts = new ReplicaCounts({ notes: store.notes, member: "a", members: () => ["a"] });
   const project = {
     ...rules.project,
     gate: gates.gate("prod", 50, "f"),
@@ -81,7 +81,7 @@ async function scene(
     random: () => 0.5,
     emit,
     knowledge: new TaskNameStatistics(() => [shard]),
-    reach: new Reachability({ emit, tallies, committed }),
+    reach: new Reachability({ emit, replicaCounts, committed }),
     concurrency: 4,
     committed,
     onNotFound: async () => false,

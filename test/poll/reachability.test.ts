@@ -79,7 +79,7 @@ async function scene(...counts: readonly number[]) {
     );
     const reach = new Reachability({
       emit: () => {},
-      tallies: new ReplicaCounts({ notes, member, members }),
+      replicaCounts: new ReplicaCounts({ notes, member, members }),
       committed: (_, events) => told.push(...events.map(({ type }) => type)),
     });
     const watched = Array.from({ length: count }, (_, n) => watch(`i${number}-${n}`, shard));

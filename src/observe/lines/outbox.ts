@@ -67,7 +67,7 @@ function tellDelivery(log: Logger, fact: DeliveryFact, failedAttempts: number): 
         "webhook is not configured any more: what waits for it will be dead letters, unless it is put back",
       );
       break;
-    case "buried":
+    case "dead_lettered":
       log.warn(
         { webhook, events: fact.events },
         "webhook is not configured: what waited is dead letters now",

@@ -23,7 +23,7 @@ export function dingtalk(webhook: Pick<WebhookConfig, "urls" | "secrets">): Form
   const secret = webhook.secrets[0]?.reveal() ?? null;
   return {
     maxEvents: 40,
-    pace: [{ requests: 20, per: 60_000 }],
+    limits: [{ requests: 20, per: 60_000 }],
     render: (events, now) => ({
       method: "POST",
       url: signed(url, secret, now),

@@ -23,7 +23,7 @@ export function feishu(webhook: Pick<WebhookConfig, "urls" | "secrets">): Format
   const secret = webhook.secrets[0]?.reveal() ?? null;
   return {
     maxEvents: 40,
-    pace: [
+    limits: [
       { requests: 5, per: 1_000 },
       { requests: 100, per: 60_000 },
     ],

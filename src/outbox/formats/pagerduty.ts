@@ -54,7 +54,7 @@ export function pagerduty(webhook: Pick<WebhookConfig, "urls" | "routing_key">):
   const routingKey = webhook.routing_key?.reveal() ?? "";
   return {
     maxEvents: 1,
-    pace: [{ requests: 120, per: 60_000 }],
+    limits: [{ requests: 120, per: 60_000 }],
     render([event]) {
       if (event === undefined) throw new Error("nothing to render");
       return request(event, url, routingKey);

@@ -23,7 +23,7 @@ export function slack(webhook: Pick<WebhookConfig, "urls">): Format {
   const url = webhook.urls[0].reveal();
   return {
     maxEvents: 50,
-    pace: [{ requests: 1, per: 1_000 }],
+    limits: [{ requests: 1, per: 1_000 }],
     render: (events) => ({
       method: "POST",
       url,

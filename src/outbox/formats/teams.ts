@@ -28,7 +28,7 @@ export function teams(webhook: Pick<WebhookConfig, "urls">): Format {
   const url = webhook.urls[0].reveal();
   return {
     maxEvents: 40,
-    pace: [{ requests: 4, per: 1_000 }],
+    limits: [{ requests: 4, per: 1_000 }],
     render: (events) => ({
       method: "POST",
       url,

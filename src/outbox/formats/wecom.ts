@@ -22,7 +22,7 @@ export function wecom(webhook: Pick<WebhookConfig, "urls">): Format {
   const url = webhook.urls[0].reveal();
   return {
     maxEvents: 20,
-    pace: [{ requests: 20, per: 60_000 }],
+    limits: [{ requests: 20, per: 60_000 }],
     render: (events) => ({
       method: "POST",
       url,
