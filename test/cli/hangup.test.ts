@@ -24,7 +24,7 @@ test.each<[string, Launcher]>([
   ["the program", ["--import", hangupAt("cli/program"), PROGRAM]],
   ["the program below its launcher", ["--import", hangupAt("cli/program"), BIN]],
   ["the daemon's own code", ["--import", hangupAt("/run.ts"), PROGRAM]],
-  ["the launcher", ["--import", hangupAt("src/main"), BIN]],
+  ["the launcher", ["--import", hangupAt("/main."), BIN]],
   [
     "the launcher on an older Node.js",
     ["--import", TOO_OLD, "--import", hangupAt("node:child_process"), BIN],
