@@ -1,4 +1,4 @@
-#!/usr/bin/env -S MALLOC_ARENA_MAX=1 node --v8-pool-size=1 --max-semi-space-size=8 --heap-growing-percent=20
+#!/usr/bin/env -S MALLOC_ARENA_MAX=1 node --v8-pool-size=1 --max-semi-space-size=4 --heap-growing-percent=20
 // The line above is the one place where flags and variables are chosen: npm start and the image run this file, and the
 // benchmarks read it. docs/performance.md has the measurements behind the choice.
 // Plain JavaScript for any Node: it must run where the version is too old, to say so or to start the bundled one.

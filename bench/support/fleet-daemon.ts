@@ -42,11 +42,11 @@ export class FleetDaemon implements AsyncDisposable {
     return this.processes.daemon(["run", "--config", this.#file], watch ? this.#loopFile : null);
   }
 
-  /** The longest that the event loop was held in each second since `from`, a Date.now(), in milliseconds. */
-  held(from: number): readonly number[] {
+  /** The longest that the event loop was held in each second since `from`, a Date.now(): see loop-watch.ts. */
+  held(from: number): readonly { readonly ms: number; readonly own: number }[] {
     const lines = readFileSync(this.#loopFile, "utf8").trim().split("\n");
     const readings = lines.map((line) => line.split(" ").map(Number));
-    return readings.filter(([at = 0]) => at >= from + 1_000).map(([, ms = 0]) => ms);
+    return readings.flatMap(([at = 0, ms = 0, own = 0]) => (at >= from + 1_000 ? [{ ms, own }] : []));
   }
 
   /** Milliseconds from `from` until it is ready. Rejects when it ends before. */
