@@ -6,7 +6,7 @@ import { Processes } from "./support/processes.ts";
 
 /*
  * npm run bench [name…] [-- --save file]: each benchmark in processes of its own, one after the other; without names
- * every row of the table of docs/performance.md, in under 25 minutes.
+ * every row of the table of docs/performance.md, in 25 minutes by estimate.
  */
 interface Bench {
   /** False for what takes longer and is no row of the table. */
