@@ -2,7 +2,7 @@ import type { GroupConfig, GroupKey } from "../config/config.ts";
 import type { EventType } from "../core/event.ts";
 import type { Delivery, Lease } from "../ports/store.ts";
 import { type Reading, read } from "./formats/reading.ts";
-import type { Batch } from "./in-flight.ts";
+import type { ClaimedBatch } from "./in-flight.ts";
 
 /*
  * How events become one message. The worker claims heads of lanes and holds them here, in memory and unsettled: the
@@ -35,7 +35,7 @@ export interface Buffered {
 }
 
 /** Events of one group that go out as one message. */
-export interface Message {
+export interface AggregatedMessage {
   readonly group: string;
   /** The oldest first. */
   readonly held: readonly Buffered[];
@@ -102,7 +102,7 @@ export class Aggregator {
   }
 
   /** The message that has been due the longest. Its group sends nothing else until `ended`. */
-  take(now: number): Message | null {
+  take(now: number): AggregatedMessage | null {
     const first = this.#first();
     if (first === null || (first.dueAt > now && this.room > 0)) return null;
     const { key, entries } = first;
@@ -184,7 +184,7 @@ export class Aggregator {
 }
 
 /** By the lease under which they were claimed, each in the order in which they are. */
-export function batchesOf(held: readonly Buffered[]): readonly Batch[] {
+export function batchesOf(held: readonly Buffered[]): readonly ClaimedBatch[] {
   const batches = new Map<Lease, Delivery[]>();
   for (const { lease, delivery } of held) {
     const deliveries = batches.get(lease);

@@ -3,7 +3,7 @@ import { attempt } from "./attempt.ts";
 import type { AttemptLog } from "./attempt-log.ts";
 import type { DeliverySettler } from "./delivery-settler.ts";
 import type { DisableSwitch } from "./disable-switch.ts";
-import type { Batch, InFlight } from "./in-flight.ts";
+import type { ClaimedBatch, InFlight } from "./in-flight.ts";
 import type { NonDecreasingClock } from "./non-decreasing-clock.ts";
 import type { RateLimiter } from "./rate-limit.ts";
 import { settlementsOf } from "./settlement.ts";
@@ -20,7 +20,7 @@ export interface DelivererOptions
   readonly log: AttemptLog;
   readonly settler: DeliverySettler;
   /** Takes back what was refused as one message, to send its events singly. */
-  readonly onRefusedTogether: (batch: Batch) => void;
+  readonly onRefusedTogether: (batch: ClaimedBatch) => void;
   /** Aborted when nothing new begins. */
   readonly stopping: AbortSignal;
 }
@@ -36,7 +36,7 @@ export class Deliverer {
   }
 
   /** Sends one request for the batches of a message. Calls `ended` once, with whether it was delivered. */
-  send(batches: readonly Batch[], ended: (delivered: boolean) => void = () => undefined): void {
+  send(batches: readonly ClaimedBatch[], ended: (delivered: boolean) => void = () => undefined): void {
     const { rateLimiter, clock, stopping } = this.#options;
     rateLimiter.record(clock.monotonic());
     this.#start(batches, async (signal) => {
@@ -55,14 +55,14 @@ export class Deliverer {
   }
 
   /** Makes dead letters of the deliveries without an attempt. */
-  deadLetter(batch: Batch, reason: string): void {
+  deadLetter(batch: ClaimedBatch, reason: string): void {
     const { lease, deliveries } = batch;
     const { settler } = this.#options;
     this.#start([batch], (signal) => settler.settle(lease, deliveries, { kind: "dead", reason }, signal, 0));
   }
 
   /** Ends the hold on what was not sent, so that whoever claims next gets it. The store counts it as an attempt. */
-  release({ lease, deliveries }: Batch): void {
+  release({ lease, deliveries }: ClaimedBatch): void {
     const { settler, time } = this.#options;
     const settlement: Settlement = { kind: "retry", at: time.now(), reason: "given back" };
     this.#start([{ lease, deliveries }], (signal) =>
@@ -74,7 +74,7 @@ export class Deliverer {
     return this.#options.leases().some((held) => held.shard === shard && held.fence === fence);
   }
 
-  #start(batches: readonly Batch[], run: (signal: AbortSignal) => Promise<void>): void {
+  #start(batches: readonly ClaimedBatch[], run: (signal: AbortSignal) => Promise<void>): void {
     if (batches.every(({ deliveries }) => deliveries.length === 0)) return;
     const { inFlight, settler } = this.#options;
     inFlight.start(batches, async (signal) => {
@@ -87,9 +87,9 @@ export class Deliverer {
   }
 
   /** Sends the deliveries in one request and settles them together. Resolves with whether they were delivered. */
-  async #deliver(batches: readonly Batch[], signal: AbortSignal): Promise<boolean> {
+  async #deliver(batches: readonly ClaimedBatch[], signal: AbortSignal): Promise<boolean> {
     const { clock, format, sender, webhook, random, health, time, log, settler } = this.#options;
-    const mine: Batch[] = [];
+    const mine: ClaimedBatch[] = [];
     for (const batch of batches) if (await this.#mayGo(batch.lease, signal)) mine.push(batch);
     const deliveries = mine.flatMap((batch) => batch.deliveries);
     const [first] = deliveries;
@@ -118,7 +118,7 @@ export class Deliverer {
   }
 
   /** One event may be what the receiver refuses: only the ones refused singly become dead letters. */
-  #sendSingly(batch: Batch): void {
+  #sendSingly(batch: ClaimedBatch): void {
     if (this.#options.stopping.aborted) this.release(batch);
     else if (this.isHeld(batch.lease)) this.#options.onRefusedTogether(batch);
   }

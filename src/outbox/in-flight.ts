@@ -1,13 +1,13 @@
 import type { Delivery, Lease } from "../ports/store.ts";
 
 /** The deliveries of one message that were claimed under one lease. */
-export interface Batch {
+export interface ClaimedBatch {
   readonly lease: Lease;
   readonly deliveries: readonly Delivery[];
 }
 
 interface Sending {
-  readonly batches: readonly Batch[];
+  readonly batches: readonly ClaimedBatch[];
   readonly abort: AbortController;
   readonly ended: Promise<void>;
 }
@@ -33,7 +33,7 @@ export class InFlight {
   }
 
   /** Starts `run`, which must not reject, and keeps the batches in flight until it ends. */
-  start(batches: readonly Batch[], run: (signal: AbortSignal) => Promise<void>): void {
+  start(batches: readonly ClaimedBatch[], run: (signal: AbortSignal) => Promise<void>): void {
     if (this.#closed) return;
     const abort = new AbortController();
     const keys = batches.flatMap(({ deliveries }) => deliveries.map(deliveryKey));
